@@ -48,7 +48,7 @@ pub struct Kind {
     pub restart_policy: RestartPolicy,
     /// Whether the host replaces failed pods as the restart policy says.
     pub replace_failed: bool,
-    /// OpenAPI v3 properties of the framework's own fields.
+    /// `OpenAPI` v3 properties of the framework's own fields.
     pub spec_properties: Json,
     /// The replica type that the scale subresource scales.
     pub scales: Option<String>,

@@ -1,0 +1,85 @@
+//! Changes to the cluster, and the events they deserve.
+
+use serde_json::Value;
+
+use crate::contract::{Kind, ObjectExisting};
+use crate::event::Event;
+use crate::json;
+
+/// One API request that changes something. Each is idempotent: it names its object, a deletion the object's uid as well.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Of a replica.
+    CreatePod {
+        /// The whole object.
+        pod: Value,
+        /// Whether the template named a restart policy, which the replica spec's overwrites.
+        overwrites_restart_policy: bool,
+    },
+    /// Of a replica, or of the job.
+    CreateService(Value),
+    /// A pod of the job.
+    DeletePod(Target),
+    /// A service of the job.
+    DeleteService(Target),
+    /// An extra object.
+    CreateObject {
+        /// The whole object.
+        object: Value,
+        /// When one of that name is there.
+        existing: ObjectExisting,
+    },
+    /// An extra object of ours whose content is not what the plan says: the stored one with the plan's content.
+    ReplaceObject(Value),
+    /// An extra object of ours, as it is stored.
+    DeleteObject(Value),
+    /// A secret with a new ssh key, unless it is there: the object without its data.
+    CreateSshKey(Value),
+    /// The job itself, after its time to live.
+    DeleteJob,
+}
+
+/// An object that is to go, and no other of its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Of the object.
+    pub name: String,
+    /// Of the object.
+    pub uid: String,
+}
+
+impl Action {
+    /// What to tell about it: the uid of the object that was made, or what went wrong.
+    pub fn events(&self, kind: &Kind, job: &str, done: Result<&str, &str>) -> Vec<Event> {
+        let name = |object: &Value| json::text(object, "/metadata/name").to_owned();
+        let (verb, what, sentence, target) = match self {
+            Self::CreatePod { pod, .. } => ("Create", "Pod", "Created pod", name(pod)),
+            Self::CreateService(service) => ("Create", "Service", "Created service", name(service)),
+            Self::DeletePod(target) => ("Delete", "Pod", "Deleted pod", target.name.clone()),
+            Self::DeleteService(target) => ("Delete", "Service", "Deleted service", target.name.clone()),
+            // In v1 kinds with a scale subresource say that a pod was deleted.
+            Self::DeleteJob if kind.scales.is_some() => ("Delete", "Pod", "Deleted job", job.to_owned()),
+            Self::DeleteJob => ("Delete", "Job", "Deleted job", job.to_owned()),
+            Self::CreateObject { .. } | Self::ReplaceObject(_) | Self::DeleteObject(_) | Self::CreateSshKey(_) => {
+                return Vec::new();
+            }
+        };
+        match done {
+            Ok(uid) => {
+                let mut events =
+                    vec![Event::normal(format!("Successful{verb}{what}"), format!("{sentence}: {target}"), uid)];
+                if matches!(self, Self::CreatePod { overwrites_restart_policy: true, .. }) {
+                    events.push(Event::warning("SetPodTemplateRestartPolicy", RESTART_POLICY_OVERWRITTEN, uid));
+                }
+                events
+            }
+            Err(error) => {
+                let message = format!("Error {}: {error}", if verb == "Create" { "creating" } else { "deleting" });
+                vec![Event::warning(format!("Failed{verb}{what}"), message, "")]
+            }
+        }
+    }
+}
+
+const RESTART_POLICY_OVERWRITTEN: &str =
+    "Restart policy in pod template will be overwritten by restart policy in replica spec";

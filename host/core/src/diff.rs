@@ -1,0 +1,198 @@
+//! What has to be done so that what is there becomes what the plan wants.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::action::{Action, Target};
+use crate::census::{Census, Types};
+use crate::contract::{Gate, GateState, JobPlan, Network, Object, ObjectExisting, Phase, ReplicaPlan, WhileSuspended};
+use crate::fill::{FillError, Filler};
+use crate::json;
+use crate::observed::{Meta, Observed, Pod};
+use crate::render;
+use crate::run_policy::CleanPodPolicy;
+
+/// Actions that may run side by side; the next batch waits for this one and is dropped if it fails.
+pub type Batch = Vec<Action>;
+
+/// Pods, services and their surplus: what is too much goes first, then type by type in the plan's order.
+pub fn replicas(
+    filler: &Filler<'_>,
+    plan: &JobPlan,
+    census: &Census<'_>,
+    observed: &Observed,
+) -> Result<Vec<Batch>, FillError> {
+    let services: BTreeSet<_> = observed.services.iter().map(|service| service.name.as_str()).collect();
+    let mut wanted_services = BTreeSet::new();
+    let mut batches = Vec::new();
+    if filler.network == Network::SharedService {
+        wanted_services.insert(filler.job.name.clone());
+        if !services.contains(filler.job.name.as_str()) {
+            batches.push(vec![Action::CreateService(render::shared_service(filler))]);
+        }
+    }
+    for planned in &plan.replicas {
+        let Some(types) = census.types().iter().find(|types| types.spec.name == planned.replica_type) else { continue };
+        if are_open(&planned.after, census) {
+            batches.push(missing_pods(filler, planned, types)?);
+        }
+        if filler.network == Network::ServicePerReplica {
+            let names = (0..types.spec.replicas).map(|index| (index, filler.job.pod_name(types.spec, index)));
+            let missing = names.clone().filter(|(_, name)| !services.contains(name.as_str()));
+            batches.push(
+                missing.map(|(index, _)| Action::CreateService(render::service(filler, types.spec, index))).collect(),
+            );
+            wanted_services.extend(names.map(|(_, name)| name));
+        }
+    }
+    let pods = census.surplus.iter().map(|pod| &pod.meta).filter(|pod| !pod.deleting);
+    let services = observed.services.iter().map(AsRef::as_ref).filter(|service| !service.deleting);
+    let too_much = pods.map(|pod| Action::DeletePod(target(pod)));
+    let too_much = too_much.chain(
+        services.filter(|each| !wanted_services.contains(&each.name)).map(|each| Action::DeleteService(target(each))),
+    );
+    batches.insert(0, too_much.collect());
+    Ok(batches)
+}
+
+/// Extra objects: made and kept up to date in the plan's order, each in a batch of its own since a refusal stops there;
+/// what the job owns and the plan no longer names goes.
+pub fn objects(filler: &Filler<'_>, plan: &JobPlan, observed: &Observed) -> Result<Vec<Batch>, FillError> {
+    let mut stored: BTreeMap<_, _> = observed.objects.iter().map(|object| (key(object), object.as_ref())).collect();
+    let mut batches = Vec::new();
+    for (index, planned) in plan.objects.iter().enumerate() {
+        let wanted = object(filler, planned, index)?;
+        match (stored.remove(&key(&wanted)), planned.existing) {
+            (None, existing) => batches.push(vec![Action::CreateObject { object: wanted, existing }]),
+            (Some(_), ObjectExisting::UseAny | ObjectExisting::KeepOurs) => {}
+            (Some(stored), ObjectExisting::UpdateOurs) if content_covers(stored, &wanted) => {}
+            (Some(stored), ObjectExisting::UpdateOurs) => {
+                batches.push(vec![Action::ReplaceObject(with_content(stored, wanted))]);
+            }
+        }
+    }
+    batches
+        .push(stored.into_values().filter(|object| !is_deleting(object)).cloned().map(Action::DeleteObject).collect());
+    Ok(batches)
+}
+
+/// The secrets with keys, without their data: asked for whenever pods are made, for nothing says whether they are there.
+pub fn ssh_keys(filler: &Filler<'_>, plan: &JobPlan) -> Batch {
+    let owner = render::owner_reference(filler);
+    let secret = |name: &String| {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": filler.job.namespace, "ownerReferences": [owner]},
+        })
+    };
+    plan.ssh_keys.iter().map(|name| Action::CreateSshKey(secret(name))).collect()
+}
+
+/// The objects that a job without pods does not keep.
+pub fn withdrawn_objects(filler: &Filler<'_>, plan: &JobPlan, observed: &Observed) -> Result<Batch, FillError> {
+    let mut goes = BTreeSet::new();
+    for (index, planned) in plan.objects.iter().enumerate() {
+        if planned.while_suspended == WhileSuspended::Delete {
+            goes.insert(key(&object(filler, planned, index)?));
+        }
+    }
+    let there = observed.objects.iter().filter(|object| goes.contains(&key(object)) && !is_deleting(object));
+    Ok(there.map(|object| Action::DeleteObject(object.as_ref().clone())).collect())
+}
+
+/// What goes when a job has ended, pods with the service of their name; with [`CleanPodPolicy::All`] all services, too.
+pub fn clean_up(policy: CleanPodPolicy, observed: &Observed) -> Batch {
+    let goes = |pod: &Pod| match policy {
+        CleanPodPolicy::None => false,
+        CleanPodPolicy::Running => matches!(pod.phase(), Phase::Running | Phase::Pending),
+        CleanPodPolicy::All => true,
+    };
+    let pods: Vec<_> = observed.pods.iter().filter(|pod| goes(pod)).map(|pod| &pod.meta).collect();
+    let names: BTreeSet<_> = pods.iter().map(|pod| &pod.name).collect();
+    let all = policy == CleanPodPolicy::All;
+    let services = observed.services.iter().filter(|service| all || names.contains(&service.name));
+    let services = services.filter(|service| !service.deleting).map(|service| Action::DeleteService(target(service)));
+    let pods = pods.iter().filter(|pod| !pod.deleting).map(|pod| Action::DeletePod(target(pod)));
+    pods.chain(services).collect()
+}
+
+/// What a deletion names.
+pub fn target(meta: &Meta) -> Target {
+    Target { name: meta.name.clone(), uid: meta.uid.clone() }
+}
+
+fn missing_pods(filler: &Filler<'_>, plan: &ReplicaPlan, types: &Types<'_>) -> Result<Batch, FillError> {
+    let template = types.spec.template.pointer("/spec/restartPolicy").and_then(Value::as_str);
+    let overwrites_restart_policy = template.is_some_and(|policy| !policy.is_empty());
+    let missing = (0..types.spec.replicas).filter(|index| !types.pods.contains_key(index));
+    let create = |index| {
+        let pod = render::pod(filler, types.spec, plan, index)?;
+        Ok(Action::CreatePod { pod, overwrites_restart_policy })
+    };
+    missing.map(create).collect()
+}
+
+fn are_open(gates: &[Gate], census: &Census<'_>) -> bool {
+    gates.iter().all(|gate| {
+        let types = census.types().iter().find(|types| types.spec.name == gate.replica_type);
+        types.is_none_or(|types| {
+            let ready = types.pods.values().filter(|pod| passes(gate.state, pod)).count();
+            u32::try_from(ready).is_ok_and(|ready| ready >= types.spec.replicas)
+        })
+    })
+}
+
+fn passes(state: GateState, pod: &Pod) -> bool {
+    match state {
+        GateState::Running => matches!(pod.phase(), Phase::Running | Phase::Succeeded),
+        GateState::Ready => pod.is_ready() || pod.phase() == Phase::Succeeded,
+        GateState::Succeeded => pod.phase() == Phase::Succeeded,
+    }
+}
+
+fn object(filler: &Filler<'_>, planned: &Object, index: usize) -> Result<Value, FillError> {
+    let mut object = filler.fragment(&planned.object, &format!("object {index}"), None)?;
+    let metadata = json!({"namespace": filler.job.namespace, "ownerReferences": [render::owner_reference(filler)]});
+    json::merge(&mut object, &json!({"metadata": metadata}));
+    Ok(object)
+}
+
+fn key(object: &Value) -> [String; 3] {
+    ["/apiVersion", "/kind", "/metadata/name"].map(|pointer| json::text(object, pointer).to_owned())
+}
+
+fn is_deleting(object: &Value) -> bool {
+    object.pointer("/metadata/deletionTimestamp").is_some()
+}
+
+/// Whether all that is wanted, metadata apart, is stored. What the API server or others added does not count.
+fn content_covers(stored: &Value, wanted: &Value) -> bool {
+    content(wanted).all(|(field, value)| stored.get(field).is_some_and(|stored| covers(stored, value)))
+}
+
+fn covers(stored: &Value, wanted: &Value) -> bool {
+    match (stored, wanted) {
+        (Value::Object(stored), Value::Object(wanted)) => {
+            wanted.iter().all(|(name, value)| stored.get(name).is_some_and(|stored| covers(stored, value)))
+        }
+        (Value::Array(stored), Value::Array(wanted)) => {
+            stored.len() == wanted.len() && stored.iter().zip(wanted).all(|(stored, wanted)| covers(stored, wanted))
+        }
+        (stored, wanted) => stored == wanted,
+    }
+}
+
+/// The stored metadata, labels and annotations of others included, with the content that is wanted.
+fn with_content(stored: &Value, wanted: Value) -> Value {
+    let mut object = stored.clone();
+    if let Some(fields) = object.as_object_mut() {
+        fields.extend(content(&wanted).map(|(field, value)| (field.clone(), value.clone())));
+    }
+    object
+}
+
+fn content(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    object.as_object().into_iter().flatten().filter(|(field, _)| *field != "metadata")
+}

@@ -1,0 +1,228 @@
+//! One pass over a job, from what is seen to what is to be done. Pure and total: the same inputs, the same answer.
+//!
+//! The controller, `trainyard plan`, `trainyard run` and the tests all call this one function.
+
+use jiff::SignedDuration;
+use serde_json::Value;
+
+use crate::contract::{Kind, ObjectKind, Refusal};
+use crate::diff::Batch;
+use crate::event::Event;
+use crate::field::{self, FieldError};
+use crate::fill::Addresses;
+use crate::job::Job;
+use crate::json;
+use crate::observed::Observed;
+use crate::planner::{Planner, PlannerError};
+use crate::run_policy;
+use crate::status::{ConditionType, JobStatus, Truth};
+use crate::validate;
+
+/// What plans for a kind, and under which settings.
+#[derive(Clone, Copy)]
+pub struct Framework<'a> {
+    /// The kind of the job.
+    pub kind: &'a Kind,
+    /// Kinds of extra object that the plugin announced.
+    pub announced: &'a [ObjectKind],
+    /// The plugin.
+    pub planner: &'a dyn Planner,
+    /// The admin's settings for it.
+    pub settings: &'a Value,
+    /// Where replicas are.
+    pub addresses: &'a Addresses,
+}
+
+/// What is to be done, in this order: the status is written, the batches are carried out, the events are told.
+#[derive(Debug, Default, PartialEq)]
+pub struct Thought {
+    /// When it says something new.
+    pub status: Option<JobStatus>,
+    /// Changes to the cluster.
+    pub batches: Vec<Batch>,
+    /// For the user.
+    pub events: Vec<Event>,
+    /// For the metrics.
+    pub counts: Vec<Count>,
+    /// Look again then, even if nothing changes.
+    pub check_after: Option<SignedDuration>,
+}
+
+/// Something that the metrics of v1 count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// The operator saw the job for the first time.
+    Created,
+    /// The job succeeded.
+    Successful,
+    /// The job failed.
+    Failed,
+    /// Failed pods are replaced.
+    Restarted,
+}
+
+/// Looks at a job once.
+pub fn think(framework: &Framework<'_>, object: &Value, observed: &Observed) -> Result<Thought, PlannerError> {
+    let Some(mut pass) = Pass::of(framework, object, observed) else { return Ok(Thought::default()) };
+    match pass.look(object) {
+        Ok(()) => {}
+        Err(Trouble::Invalid(errors)) => pass.refuse(&errors),
+        Err(Trouble::Fault(fault)) => pass.stand_still(&fault),
+        Err(Trouble::Unavailable(error)) => return Err(error),
+    }
+    Ok(pass.end())
+}
+
+/// Why a pass does not come to its end.
+pub(crate) enum Trouble {
+    /// The job is at fault.
+    Invalid(Vec<FieldError>),
+    /// The plugin is at fault, and will be again.
+    Fault(String),
+    /// It may go better next time.
+    Unavailable(PlannerError),
+}
+
+impl From<PlannerError> for Trouble {
+    fn from(error: PlannerError) -> Self {
+        match error {
+            PlannerError::Refused(Refusal::Invalid(issues)) => {
+                Self::Invalid(issues.into_iter().map(FieldError::from).collect())
+            }
+            PlannerError::Refused(Refusal::Unsupported(_)) | PlannerError::Faulty(_) => Self::Fault(error.to_string()),
+            PlannerError::Unavailable(_) => Self::Unavailable(error),
+        }
+    }
+}
+
+impl Trouble {
+    fn fault(error: impl std::error::Error) -> Self {
+        Self::Fault(format!("the plan is not used: {error}"))
+    }
+}
+
+/// A pass under way.
+pub(crate) struct Pass<'a> {
+    pub(crate) framework: &'a Framework<'a>,
+    pub(crate) observed: &'a Observed,
+    pub(crate) name: &'a str,
+    pub(crate) old: JobStatus,
+    pub(crate) status: JobStatus,
+    pub(crate) thought: Thought,
+}
+
+impl<'a> Pass<'a> {
+    /// None for a job that another controller runs, or that is being deleted: the garbage collector does the rest.
+    fn of(framework: &'a Framework<'a>, object: &'a Value, observed: &'a Observed) -> Option<Self> {
+        if object.pointer("/metadata/deletionTimestamp").is_some() || run_policy::is_managed_elsewhere(object) {
+            return None;
+        }
+        let old: JobStatus = object.get("status").and_then(|status| JobStatus::read(status).ok()).unwrap_or_default();
+        let name = json::text(object, "/metadata/name");
+        Some(Self { framework, observed, name, status: old.clone(), old, thought: Thought::default() })
+    }
+
+    fn look(&mut self, object: &Value) -> Result<(), Trouble> {
+        let Framework { kind, planner, settings, .. } = *self.framework;
+        let job = Job::parse(kind, object).map_err(|error| Trouble::Invalid(vec![error]))?;
+        if self.old.is_finished() {
+            return self.tidy(&job);
+        }
+        self.acknowledge();
+        // Later, a job that has become invalid behind the webhook's back (a scale to 0) goes on.
+        if self.old.start_time.is_none() && self.observed.pods.is_empty() {
+            let findings = validate::of(kind, object, None, planner, settings)?;
+            if !findings.errors.is_empty() {
+                return Err(Trouble::Invalid(findings.errors));
+            }
+        }
+        let defaults = planner.defaults(&job.context(settings))?;
+        let defaults = serde_json::from_str(&defaults).map_err(Trouble::fault)?;
+        let job = job.with_defaults(kind, &defaults).map_err(|error| Trouble::Invalid(vec![error]))?;
+        if job.run_policy.is_suspended() {
+            return self.suspend(&job);
+        }
+        self.resume();
+        self.run(&job)
+    }
+
+    fn resume(&mut self) {
+        if self.status.is(ConditionType::Suspended) {
+            let (reason, message) = (self.reason("Resumed"), self.message("is resumed."));
+            self.set(ConditionType::Suspended, Truth::False, &reason, &message);
+            self.status.start_time = Some(self.observed.now);
+            self.tell(Event::normal(reason, message, self.observed.now));
+        }
+    }
+
+    fn acknowledge(&mut self) {
+        if self.status.condition(ConditionType::Created).is_none() {
+            let (reason, message) = (self.reason("Created"), self.message("is created."));
+            self.set(ConditionType::Created, Truth::True, &reason, &message);
+            self.thought.counts.push(Count::Created);
+        }
+    }
+
+    /// An invalid job has failed before it began, and nothing is made for it.
+    fn refuse(&mut self, errors: &[FieldError]) {
+        if self.old.is_finished() || self.old.start_time.is_some() {
+            return self.stand_still(&field::aggregate(errors));
+        }
+        self.acknowledge();
+        let kind = &self.framework.kind.kind;
+        let reason = self.reason("FailedValidation");
+        let message = format!("{kind} failed validation because {}", field::aggregate(errors));
+        self.thought = Thought { counts: std::mem::take(&mut self.thought.counts), ..Thought::default() };
+        self.tell(Event::warning(reason.clone(), message.clone(), self.observed.now));
+        self.finish(ConditionType::Failed, &reason, &message);
+    }
+
+    /// What is there stays as it is until the job or the plugin changes.
+    fn stand_still(&mut self, fault: &str) {
+        let events = vec![Event::warning("PluginFailed", fault, "")];
+        (self.status, self.thought) = (self.old.clone(), Thought { events, ..Thought::default() });
+        self.acknowledge();
+    }
+
+    /// Ends the job; only the first end counts.
+    pub(crate) fn finish(&mut self, how: ConditionType, reason: &str, message: &str) {
+        if self.status.is_finished() {
+            return;
+        }
+        self.set(how, Truth::True, reason, message);
+        self.status.completion_time.get_or_insert(self.observed.now);
+        self.thought.counts.push(if how == ConditionType::Succeeded { Count::Successful } else { Count::Failed });
+    }
+
+    fn end(mut self) -> Thought {
+        self.thought.batches.retain(|batch| !batch.is_empty());
+        self.thought.status = (!self.status.says_the_same_as(&self.old)).then_some(self.status);
+        self.thought
+    }
+
+    pub(crate) fn set(&mut self, kind: ConditionType, status: Truth, reason: &str, message: &str) {
+        self.status.set(kind, status, reason, message, self.observed.now);
+    }
+
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.thought.events.push(event);
+    }
+
+    pub(crate) fn check_after(&mut self, time: SignedDuration) {
+        self.thought.check_after = Some(self.thought.check_after.map_or(time, |other| other.min(time)));
+    }
+
+    /// `PyTorchJobRunning`.
+    pub(crate) fn reason(&self, word: &str) -> String {
+        format!("{}{word}", self.framework.kind.kind)
+    }
+
+    fn message(&self, rest: &str) -> String {
+        format!("{} {} {rest}", self.framework.kind.kind, self.name)
+    }
+}
+
+mod resting;
+mod running;
+#[cfg(test)]
+mod tests;

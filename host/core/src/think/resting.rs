@@ -1,0 +1,75 @@
+//! A job that has no pods to make: it has ended, or is suspended.
+
+use std::collections::BTreeSet;
+
+use super::{Framework, Pass, Trouble};
+use crate::action::Action;
+use crate::check;
+use crate::diff;
+use crate::event::Event;
+use crate::fill::Filler;
+use crate::job::Job;
+use crate::run_policy::CleanPodPolicy;
+use crate::status::{ConditionType, Truth};
+
+impl Pass<'_> {
+    /// The job has ended: keep it clean, delete it in time.
+    pub(super) fn tidy(&mut self, job: &Job) -> Result<(), Trouble> {
+        self.fold();
+        self.thought.batches.push(diff::clean_up(job.run_policy.clean_pods(), self.observed));
+        self.withdraw_objects(job)?;
+        let ended = [ConditionType::Succeeded, ConditionType::Failed].into_iter();
+        let ended =
+            ended.filter_map(|kind| self.status.condition(kind)).find_map(|condition| condition.last_transition_time);
+        let completed = self.status.completion_time.or(ended);
+        if let Some(expiry) = job.run_policy.expiry(completed).filter(|_| !job.run_policy.is_suspended()) {
+            let left = expiry.duration_since(self.observed.now);
+            if left.is_positive() {
+                self.check_after(left);
+            } else {
+                self.thought.batches.push(vec![Action::DeleteJob]);
+            }
+        }
+        Ok(())
+    }
+
+    /// No pod, no service, whatever the clean-pod policy says.
+    pub(super) fn suspend(&mut self, job: &Job) -> Result<(), Trouble> {
+        let (reason, message) = (self.reason("Suspended"), self.message("is suspended."));
+        if self.status.is(ConditionType::Running) {
+            self.set(ConditionType::Running, Truth::False, &reason, &message);
+        }
+        if !self.status.is(ConditionType::Suspended) {
+            self.set(ConditionType::Suspended, Truth::True, &reason, &message);
+            self.tell(Event::normal(reason, message, self.observed.now));
+        }
+        for replicas in self.status.replica_statuses.values_mut() {
+            replicas.active = 0;
+        }
+        self.thought.batches.push(diff::clean_up(CleanPodPolicy::All, self.observed));
+        self.withdraw_objects(job)
+    }
+
+    /// Only objects that a plan made can have to go, so a job without any is not planned for.
+    fn withdraw_objects(&mut self, job: &Job) -> Result<(), Trouble> {
+        if self.observed.objects.is_empty() {
+            return Ok(());
+        }
+        let Framework { kind, planner, settings, announced, addresses } = *self.framework;
+        let plan = planner.plan(&job.context(settings))?;
+        check::plan(&plan, job, announced).map_err(Trouble::fault)?;
+        let filler = Filler { kind, job, network: plan.network, addresses, running: &BTreeSet::new() };
+        let withdrawn = diff::withdrawn_objects(&filler, &plan, self.observed).map_err(Trouble::fault)?;
+        self.thought.batches.push(withdrawn);
+        Ok(())
+    }
+
+    /// Of a job that has succeeded all that still runs counts as done.
+    fn fold(&mut self) {
+        if self.status.is(ConditionType::Succeeded) {
+            for replicas in self.status.replica_statuses.values_mut() {
+                replicas.succeeded += std::mem::take(&mut replicas.active);
+            }
+        }
+    }
+}

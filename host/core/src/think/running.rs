@@ -1,0 +1,148 @@
+//! A job that is to run: limits, failed pods, verdicts, and what is missing.
+
+use std::collections::BTreeSet;
+
+use super::{Count, Framework, Pass, Trouble};
+use crate::action::Action;
+use crate::census::{Census, Fate, Types};
+use crate::check;
+use crate::contract::{JobPlan, Phase, RestartPolicy};
+use crate::diff;
+use crate::event::{self, Event};
+use crate::fill::Filler;
+use crate::job::Job;
+use crate::label;
+use crate::run_policy::Failures;
+use crate::status::{ConditionType, ReplicaStatus, Truth};
+use crate::verdict;
+
+impl Pass<'_> {
+    pub(super) fn run(&mut self, job: &Job) -> Result<(), Trouble> {
+        let Framework { kind, planner, settings, announced, .. } = *self.framework;
+        let census = Census::of(kind, job, &self.observed.pods);
+        let active = self.observed.pods.iter().filter(|pod| pod.is_active());
+        self.thought.events.extend(active.flat_map(|pod| event::abnormal(pod)));
+        if let Some(message) = self.limit(job, &census) {
+            let failed = self.reason("Failed");
+            self.tell(Event::normal(failed.clone(), message.clone(), self.observed.now));
+            self.finish(ConditionType::Failed, &failed, &message);
+            return self.tidy(job);
+        }
+        let context = job.context(settings);
+        let plan = planner.plan(&context)?;
+        check::plan(&plan, job, announced).map_err(Trouble::fault)?;
+        self.status.start_time.get_or_insert(self.observed.now);
+        self.count(job, &census);
+        let doomed = self.replace_failed(job, &census);
+        let assessment = planner.assess(&context, &census.seen(self.status.restarts))?;
+        verdict::apply(self, job, &census, &assessment, doomed);
+        self.mend(job, &plan, &census)
+    }
+
+    /// What the run policy says against going on.
+    fn limit(&mut self, job: &Job, census: &Census<'_>) -> Option<String> {
+        let failures = self.failures(job, census);
+        if job.run_policy.backoff_limit.is_some_and(|limit| failures.exceed(limit)) {
+            return Some(verdict::backoff_message(self.name));
+        }
+        let deadline = job.run_policy.deadline(self.status.start_time.or(Some(self.observed.now)))?;
+        let left = deadline.duration_since(self.observed.now);
+        if left.is_positive() {
+            self.check_after(left);
+            return None;
+        }
+        Some(format!("Job {} has failed because it was active longer than specified deadline", self.name))
+    }
+
+    fn failures(&self, job: &Job, census: &Census<'_>) -> Failures {
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let to_replace = census.pods().filter(|(types, _, pod)| types.fate(pod) == Fate::Replace && !pod.meta.deleting);
+        let restarting = census.pods().filter(|(types, _, pod)| {
+            types.spec.restart_policy != RestartPolicy::Never && pod.phase() == Phase::Running
+        });
+        let failed = count(self.observed.pods.iter().filter(|pod| pod.phase() == Phase::Failed).count());
+        let active = count(self.observed.pods.iter().filter(|pod| pod.is_active()).count());
+        let known: u32 = self.old.replica_statuses.values().map(|replicas| replicas.failed).sum();
+        Failures {
+            replaced: self.status.restarts,
+            to_replace: count(to_replace.count()),
+            in_place: restarting.map(|(_, _, pod)| pod.restarts()).sum(),
+            unseen: failed > known && active != job.total_replicas(),
+        }
+    }
+
+    fn count(&mut self, job: &Job, census: &Census<'_>) {
+        let kind = self.framework.kind;
+        let count = |types: &Types<'_>| {
+            let total = types.total();
+            let labels = label::of_type(kind, &job.name, &types.spec.name);
+            let selector = kind.scales.as_ref().map_or_else(String::new, |_| label::selector(&labels));
+            (
+                total.replica_type,
+                ReplicaStatus { active: total.active, succeeded: total.succeeded, failed: total.failed, selector },
+            )
+        };
+        self.status.replica_statuses = census.types().iter().map(count).collect();
+        if kind.replace_failed {
+            self.thought.events.extend(census.pods().filter_map(|(_, _, pod)| event::exited(kind, job, pod)));
+        }
+    }
+
+    /// Deletes what the restart policy wants to be made again; answers whether an exit code has failed the job for good.
+    fn replace_failed(&mut self, job: &Job, census: &Census<'_>) -> bool {
+        let mut doomed = false;
+        for types in census.types() {
+            let replica_type = &types.spec.name;
+            let replaced = types.pods.values().filter(|pod| types.fate(pod) == Fate::Replace && !pod.meta.deleting);
+            let replaced: Vec<_> = replaced.map(|pod| diff::target(&pod.meta)).collect();
+            if types.pods.values().any(|pod| types.fate(pod) == Fate::Doom) {
+                let message = format!("job \"{}\" is failing because \"{replica_type}\" replica(s) failed.", self.name);
+                let failed = self.reason("Failed");
+                self.tell(Event::warning(failed.clone(), message.clone(), self.observed.now));
+                self.finish(ConditionType::Failed, &failed, &message);
+                doomed = true;
+            }
+            if let Some(first) = replaced.first() {
+                let message = format!("job {} is restarting because {replica_type} replica(s) failed.", self.name);
+                self.restart(job, replaced.len(), &message, &first.uid);
+                self.thought.batches.push(replaced.into_iter().map(Action::DeletePod).collect());
+            }
+        }
+        doomed
+    }
+
+    /// Says that pods are replaced and, where something looks at it, counts them: before they go, for after a crash
+    /// they are no longer there.
+    pub(crate) fn restart(&mut self, job: &Job, pods: usize, message: &str, about: &str) {
+        let reason = self.reason("Restarting");
+        self.set(ConditionType::Restarting, Truth::True, &reason, message);
+        self.tell(Event::warning(reason, message, about));
+        if !self.thought.counts.contains(&Count::Restarted) {
+            self.thought.counts.push(Count::Restarted);
+        }
+        if job.run_policy.backoff_limit.is_some() {
+            self.status.restarts = self.status.restarts.saturating_add(u32::try_from(pods).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Brings pods, services and objects in line with the plan, or cleans up if the job has just ended.
+    fn mend(&mut self, job: &Job, plan: &JobPlan, census: &Census<'_>) -> Result<(), Trouble> {
+        let running = self.observed.pods.iter().filter(|pod| pod.phase() == Phase::Running);
+        let running: BTreeSet<_> = running.map(|pod| pod.meta.name.clone()).collect();
+        let Framework { kind, addresses, .. } = *self.framework;
+        let filler = Filler { kind, job, network: plan.network, addresses, running: &running };
+        let objects = diff::objects(&filler, plan, self.observed).map_err(Trouble::fault)?;
+        if self.status.is_finished() {
+            self.thought.batches = objects;
+            return self.tidy(job);
+        }
+        self.thought.batches.extend(objects);
+        let replicas = diff::replicas(&filler, plan, census, self.observed).map_err(Trouble::fault)?;
+        let makes_pods = replicas.iter().flatten().any(|action| matches!(action, Action::CreatePod { .. }));
+        if makes_pods {
+            self.thought.batches.push(diff::ssh_keys(&filler, plan));
+        }
+        self.thought.batches.extend(replicas);
+        Ok(())
+    }
+}

@@ -1,0 +1,340 @@
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::*;
+use crate::action::Action;
+use crate::contract::{Failure, Gate, GateState, Restart, RestartScope, Verdict};
+use crate::fixture::{self, Scripted, at, pod, seen};
+use crate::observed::{ContainerStatus, Meta, Pod};
+
+fn pass(planner: &Scripted, object: &Value, observed: &Observed) -> Thought {
+    let framework = Framework {
+        kind: &fixture::kind(),
+        announced: &[],
+        planner,
+        settings: &json!({}),
+        addresses: &Addresses::Cluster { domain: None },
+    };
+    think(&framework, object, observed).unwrap()
+}
+
+fn scripted() -> Scripted {
+    <Scripted as Default>::default()
+}
+
+/// A job that runs since second 0.
+fn started(run_policy: Value) -> Value {
+    let mut job = with_status(&fixture::job(), pass(&scripted(), &fixture::job(), &seen(0, vec![])).status.unwrap());
+    job["spec"]["runPolicy"] = run_policy;
+    job
+}
+
+fn with_status(job: &Value, status: JobStatus) -> Value {
+    let mut job = job.clone();
+    job["status"] = serde_json::to_value(status).unwrap();
+    job
+}
+
+fn all(phase: &str) -> Vec<Pod> {
+    [("Master", 0), ("Worker", 0), ("Worker", 1)].map(|(name, index)| pod(name, index, phase, None)).into()
+}
+
+fn with_services(mut observed: Observed) -> Observed {
+    let names = ["train-master-0", "train-worker-0", "train-worker-1"];
+    let service = |name: &str| Meta { name: name.into(), uid: format!("svc-{name}"), ..Meta::default() };
+    observed.services = names.map(service).map(Arc::new).into();
+    observed
+}
+
+/// `+pod train-master-0`, `-service x`, by batch.
+fn actions(thought: &Thought) -> Vec<Vec<String>> {
+    let name = |object: &Value| object["metadata"]["name"].as_str().unwrap().to_owned();
+    let say = |action: &Action| match action {
+        Action::CreatePod { pod, .. } => format!("+pod {}", name(pod)),
+        Action::CreateService(service) => format!("+service {}", name(service)),
+        Action::DeletePod(target) => format!("-pod {}", target.name),
+        Action::DeleteService(target) => format!("-service {}", target.name),
+        Action::CreateObject { object, .. } => format!("+object {}", name(object)),
+        Action::ReplaceObject(object) => format!("=object {}", name(object)),
+        Action::DeleteObject(object) => format!("-object {}", name(object)),
+        Action::CreateSshKey(secret) => format!("+key {}", name(secret)),
+        Action::DeleteJob => "-job".to_owned(),
+    };
+    thought.batches.iter().map(|batch| batch.iter().map(say).collect()).collect()
+}
+
+/// `Running=True TestJobRunning`.
+fn conditions(thought: &Thought) -> Vec<String> {
+    let conditions = thought.status.iter().flat_map(|status| &status.conditions);
+    conditions.map(|each| format!("{:?}={:?} {}", each.kind, each.status, each.reason)).collect()
+}
+
+fn events(thought: &Thought) -> Vec<String> {
+    let say = |event: &Event| {
+        format!("{} {}: {}", if event.warning { "Warning" } else { "Normal" }, event.reason, event.message)
+    };
+    thought.events.iter().map(say).collect()
+}
+
+#[test]
+fn a_new_job_is_acknowledged_and_made() {
+    let thought = pass(&scripted(), &fixture::job(), &seen(7, vec![]));
+    assert_eq!(conditions(&thought), ["Created=True TestJobCreated"]);
+    let status = thought.status.as_ref().unwrap();
+    assert_eq!(status.start_time, Some(at(7)));
+    assert_eq!(status.replica_statuses.keys().collect::<Vec<_>>(), ["Master", "Worker"]);
+    assert_eq!(
+        actions(&thought),
+        [
+            vec!["+pod train-master-0"],
+            vec!["+service train-master-0"],
+            vec!["+pod train-worker-0", "+pod train-worker-1"],
+            vec!["+service train-worker-0", "+service train-worker-1"],
+        ]
+    );
+    assert_eq!((thought.counts, thought.events), (vec![Count::Created], vec![]));
+}
+
+#[test]
+fn a_settled_job_asks_for_nothing() {
+    let planner = Scripted { verdicts: vec![Verdict::Running("runs".into())], ..scripted() };
+    let observed = with_services(seen(9, all("Running")));
+    let first = pass(&planner, &started(json!({})), &observed);
+    assert_eq!(conditions(&first), ["Created=True TestJobCreated", "Running=True TestJobRunning"]);
+    assert_eq!(pass(&planner, &with_status(&started(json!({})), first.status.unwrap()), &observed), Thought::default());
+}
+
+#[test]
+fn jobs_of_others_and_jobs_that_go_are_left_alone() {
+    let mut elsewhere = fixture::job();
+    elsewhere["spec"]["runPolicy"]["managedBy"] = "kueue.x-k8s.io/multikueue".into();
+    let mut deleting = fixture::job();
+    deleting["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+    for job in [elsewhere, deleting] {
+        assert_eq!(pass(&scripted(), &job, &seen(0, all("Running"))), Thought::default());
+    }
+}
+
+#[test]
+fn an_invalid_job_fails_before_anything_is_made() {
+    let mut job = fixture::job();
+    job["spec"]["testReplicaSpecs"]["Worker"]["replicas"] = (-1).into();
+    let thought = pass(&scripted(), &job, &seen(0, vec![]));
+    assert_eq!(conditions(&thought), ["Created=True TestJobCreated", "Failed=True TestJobFailedValidation"]);
+    let text = "Warning TestJobFailedValidation: TestJob failed validation because \
+        spec.testReplicaSpecs[Worker].replicas: Invalid value: -1: must be an integer of at least 0";
+    assert_eq!((events(&thought), actions(&thought)), (vec![text.to_owned()], vec![]));
+    assert_eq!(thought.counts, [Count::Created, Count::Failed]);
+}
+
+#[test]
+fn a_bad_plan_makes_nothing_and_fails_nothing() {
+    let planner = Scripted { plan: Some(fixture::plan(vec![])), ..scripted() };
+    let thought = pass(&planner, &fixture::job(), &seen(0, vec![]));
+    assert_eq!(conditions(&thought), ["Created=True TestJobCreated"]);
+    let text = r#"Warning PluginFailed: the plan is not used: replicas: the plan has replica types [], the job has ["Master", "Worker"]"#;
+    assert_eq!((events(&thought), actions(&thought)), (vec![text.to_owned()], vec![]));
+}
+
+#[test]
+fn failed_pods_meet_the_fate_their_restart_policy_says() {
+    let failed = |policy: &str, exit| {
+        let mut job = started(json!({}));
+        job["spec"]["testReplicaSpecs"]["Worker"]["restartPolicy"] = policy.into();
+        let mut pods = all("Running");
+        pods[1] = pod("Worker", 0, "Failed", exit);
+        let thought = pass(&scripted(), &job, &with_services(seen(9, pods)));
+        (conditions(&thought).pop().unwrap_or_default(), actions(&thought).concat())
+    };
+    let replaced = || ("Restarting=True TestJobRestarting".to_owned(), vec!["-pod train-worker-0".to_owned()]);
+    for (policy, exit, expected) in [
+        ("Never", Some(1), ("Created=True TestJobCreated".to_owned(), vec![])),
+        ("OnFailure", Some(1), replaced()),
+        ("Always", None, replaced()),
+        ("ExitCode", Some(137), replaced()),
+        ("ExitCode", None, replaced()),
+        ("ExitCode", Some(1), ("Failed=True TestJobFailed".to_owned(), vec![])),
+    ] {
+        assert_eq!(failed(policy, exit), expected, "{policy} {exit:?}");
+    }
+}
+
+#[test]
+fn a_restart_is_told_once() {
+    let job = started(json!({}));
+    let mut pods = all("Running");
+    pods[1] = pod("Worker", 0, "Failed", Some(1));
+    let planner = Scripted { verdicts: vec![Verdict::Restarting("TestJob train is restarting".into())], ..scripted() };
+    let first = pass(&planner, &job, &with_services(seen(9, pods.clone())));
+    assert_eq!(
+        events(&first),
+        [
+            "Normal ExitedWithCode: Pod: ns.train-worker-0 exited with code 1",
+            "Warning TestJobRestarting: job train is restarting because Worker replica(s) failed.",
+            "Warning TestJobRestarting: TestJob train is restarting",
+        ]
+    );
+    assert_eq!(first.counts, [Count::Restarted]);
+    pods[1].meta.deleting = true;
+    let second = pass(&planner, &with_status(&job, first.status.unwrap()), &with_services(seen(10, pods)));
+    assert_eq!((second.status, second.batches, second.counts), (None, vec![], vec![]));
+    assert_eq!(second.events.len(), 1, "that the pod exited is the same event as before: {:?}", second.events);
+}
+
+#[test]
+fn restarts_are_counted_where_there_is_a_limit() {
+    let mut pods = all("Running");
+    pods[1] = pod("Worker", 0, "Failed", Some(1));
+    let observed = with_services(seen(9, pods));
+    let thought = pass(&scripted(), &started(json!({"backoffLimit": 1})), &observed);
+    assert_eq!(thought.status.as_ref().map(|status| status.restarts), Some(1));
+    let job = with_status(&started(json!({"backoffLimit": 1})), thought.status.unwrap());
+    let again = pass(&scripted(), &job, &observed);
+    let text = "Normal TestJobFailed: Job train has failed because it has reached the specified backoff limit";
+    assert_eq!(events(&again), [text]);
+    assert_eq!(conditions(&again).pop().unwrap(), "Failed=True TestJobFailed");
+}
+
+#[test]
+fn kubelets_restarts_count_towards_the_limit() {
+    let mut pods = all("Running");
+    let container = &mut pods[1].status.container_statuses[0];
+    *container = ContainerStatus { restart_count: 3, ..container.clone() };
+    let observed = with_services(seen(9, pods));
+    for (limit, fails) in [(4, false), (3, true)] {
+        let thought = pass(&scripted(), &started(json!({"backoffLimit": limit})), &observed);
+        assert_eq!(thought.counts.contains(&Count::Failed), fails, "{limit}");
+    }
+}
+
+#[test]
+fn the_deadline_fails_the_job_when_it_passes() {
+    let job = started(json!({"activeDeadlineSeconds": 60, "cleanPodPolicy": "All"}));
+    let observed = |second| with_services(seen(second, all("Running")));
+    let before = pass(&scripted(), &job, &observed(59));
+    assert_eq!(before.check_after, Some(SignedDuration::from_secs(1)));
+    let after = pass(&scripted(), &job, &observed(60));
+    assert_eq!(
+        events(&after),
+        ["Normal TestJobFailed: Job train has failed because it was active longer than specified deadline"]
+    );
+    assert_eq!(after.status.as_ref().and_then(|status| status.completion_time), Some(at(60)));
+    assert_eq!(actions(&after).concat().len(), 6, "all pods and services go");
+}
+
+#[test]
+fn the_first_verdict_that_ends_a_job_is_the_last() {
+    let failure = || Verdict::Failed(Failure { reason: None, message: "failed".into() });
+    let end = |verdicts| {
+        let thought =
+            pass(&Scripted { verdicts, ..scripted() }, &started(json!({})), &with_services(seen(9, all("Running"))));
+        (conditions(&thought).pop().unwrap(), events(&thought), thought.counts)
+    };
+    let succeeded = (
+        "Succeeded=True TestJobSucceeded".to_owned(),
+        vec!["Normal TestJobSucceeded: done".to_owned()],
+        vec![Count::Successful],
+    );
+    assert_eq!(end(vec![Verdict::Succeeded("done".into()), failure()]), succeeded);
+    let failed =
+        ("Failed=True TestJobFailed".to_owned(), vec!["Normal TestJobFailed: failed".to_owned()], vec![Count::Failed]);
+    assert_eq!(end(vec![failure(), Verdict::Succeeded("done".into())]), failed);
+    let named = Verdict::Failed(Failure { reason: Some("Evicted".into()), message: "gone".into() });
+    assert_eq!(end(vec![named]).0, "Failed=True TestJobEvicted");
+}
+
+#[test]
+fn the_clean_pod_policy_says_what_stays_after_the_end() {
+    let mut pods = all("Running");
+    pods[0] = pod("Master", 0, "Succeeded", Some(0));
+    let planner = Scripted { verdicts: vec![Verdict::Succeeded("done".into())], ..scripted() };
+    for (policy, expected) in [
+        ("None", vec![]),
+        (
+            "Running",
+            vec!["-pod train-worker-0", "-pod train-worker-1", "-service train-worker-0", "-service train-worker-1"],
+        ),
+        (
+            "All",
+            vec![
+                "-pod train-master-0",
+                "-pod train-worker-0",
+                "-pod train-worker-1",
+                "-service train-master-0",
+                "-service train-worker-0",
+                "-service train-worker-1",
+            ],
+        ),
+    ] {
+        let thought =
+            pass(&planner, &started(json!({"cleanPodPolicy": policy})), &with_services(seen(9, pods.clone())));
+        assert_eq!(actions(&thought).concat(), expected, "{policy}");
+        let worker = &thought.status.unwrap().replica_statuses["Worker"];
+        assert_eq!((worker.active, worker.succeeded), (0, 2), "what still runs counts as done");
+    }
+}
+
+#[test]
+fn a_finished_job_is_deleted_in_time() {
+    let job = started(json!({"ttlSecondsAfterFinished": 5}));
+    let planner = Scripted { verdicts: vec![Verdict::Succeeded("done".into())], ..scripted() };
+    let ended = pass(&planner, &job, &with_services(seen(10, all("Running"))));
+    assert_eq!(ended.check_after, Some(SignedDuration::from_secs(5)));
+    let job = with_status(&job, ended.status.unwrap());
+    assert_eq!(pass(&scripted(), &job, &seen(14, vec![])).check_after, Some(SignedDuration::from_secs(1)));
+    assert_eq!(actions(&pass(&scripted(), &job, &seen(15, vec![]))), [["-job"]]);
+}
+
+#[test]
+fn suspending_takes_everything_away_and_resuming_brings_it_back() {
+    let planner = Scripted { verdicts: vec![Verdict::Running("runs".into())], ..scripted() };
+    let observed = with_services(seen(5, all("Running")));
+    let running = pass(&planner, &started(json!({})), &observed).status.unwrap();
+    let suspended = pass(&planner, &with_status(&started(json!({"suspend": true})), running), &observed);
+    let expected = ["Created=True TestJobCreated", "Running=False TestJobSuspended", "Suspended=True TestJobSuspended"];
+    assert_eq!(conditions(&suspended), expected);
+    assert_eq!(actions(&suspended).concat().len(), 6);
+    assert_eq!(events(&suspended), ["Normal TestJobSuspended: TestJob train is suspended."]);
+    let status = suspended.status.unwrap();
+    assert_eq!(status.start_time, Some(at(0)), "the clock is reset when the job is resumed");
+    let job = with_status(&started(json!({"suspend": true})), status.clone());
+    assert_eq!(pass(&planner, &job, &seen(6, vec![])), Thought::default());
+    let resumed = pass(&scripted(), &with_status(&started(json!({})), status), &seen(7, vec![]));
+    let expected = ["Created=True TestJobCreated", "Running=False TestJobSuspended", "Suspended=False TestJobResumed"];
+    assert_eq!(conditions(&resumed), expected);
+    assert_eq!(resumed.status.unwrap().start_time, Some(at(7)));
+    assert_eq!(resumed.batches.concat().len(), 6);
+}
+
+#[test]
+fn a_gate_holds_pods_back_but_not_their_services() {
+    let mut worker = fixture::replica("Worker");
+    worker.after = vec![Gate { replica_type: "Master".into(), state: GateState::Running }];
+    let planner = Scripted { plan: Some(fixture::plan(vec![fixture::replica("Master"), worker])), ..scripted() };
+    let closed = pass(&planner, &fixture::job(), &seen(0, vec![]));
+    assert!(!actions(&closed).concat().iter().any(|action| action.starts_with("+pod train-worker")), "{closed:?}");
+    let open = pass(&planner, &fixture::job(), &with_services(seen(0, vec![pod("Master", 0, "Running", None)])));
+    assert_eq!(actions(&open), [["+pod train-worker-0", "+pod train-worker-1"]]);
+}
+
+#[test]
+fn a_plugin_may_restart_more_than_what_failed() {
+    let restart = Restart { scope: RestartScope::All, counts: true, message: "the ring is broken".into() };
+    let planner = Scripted { restart: Some(restart), ..scripted() };
+    let observed = with_services(seen(5, all("Running")));
+    let thought = pass(&planner, &started(json!({})), &observed);
+    assert_eq!(actions(&thought), [["-pod train-master-0", "-pod train-worker-0", "-pod train-worker-1"]]);
+    assert_eq!(events(&thought), ["Warning TestJobRestarting: the ring is broken"]);
+    assert_eq!(thought.status.unwrap().restarts, 1);
+    let limited = pass(&planner, &started(json!({"backoffLimit": 0})), &observed);
+    assert_eq!(conditions(&limited).pop().unwrap(), "Failed=True TestJobFailed");
+}
+
+#[test]
+fn scaling_down_takes_the_highest() {
+    let mut job = started(json!({}));
+    job["spec"]["testReplicaSpecs"]["Worker"]["replicas"] = 1.into();
+    let thought = pass(&scripted(), &job, &with_services(seen(5, all("Running"))));
+    assert_eq!(actions(&thought), [["-pod train-worker-1", "-service train-worker-1"]]);
+}

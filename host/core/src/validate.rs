@@ -1,0 +1,148 @@
+//! Whether a job may be stored at all: what is the same for every kind, then what the plugin says.
+
+use serde_json::Value;
+
+use crate::contract::{Issue, Kind, Severity};
+use crate::field::FieldError;
+use crate::job::{self, Job};
+use crate::json;
+use crate::name;
+use crate::planner::{Planner, PlannerError};
+use crate::run_policy::{MULTIKUEUE, OURSELVES};
+
+/// What is wrong with a job, and what its author should know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// The job is refused.
+    pub errors: Vec<FieldError>,
+    /// The user is told.
+    pub warnings: Vec<String>,
+}
+
+/// Looks at a job as the user wrote it; `old` is the stored one on update.
+pub fn of(
+    kind: &Kind,
+    object: &Value,
+    old: Option<&Value>,
+    planner: &dyn Planner,
+    settings: &Value,
+) -> Result<Findings, PlannerError> {
+    let mut findings = Findings { errors: common(object, old), warnings: Vec::new() };
+    // The plugin gets jobs whose shape is right.
+    match Job::parse(kind, object) {
+        Err(error) => findings.errors.push(error),
+        Ok(job) => {
+            let context = job::context(object, settings);
+            let old = old.map(|old| job::context(old, settings).job);
+            for issue in planner.validate(&context, old.as_deref())? {
+                findings.add(issue);
+            }
+            if findings.errors.is_empty() {
+                findings.errors.extend(no_replicas(kind, &job).or_else(|| names(&job)));
+            }
+        }
+    }
+    Ok(findings)
+}
+
+impl Findings {
+    fn add(&mut self, issue: Issue) {
+        match issue.severity {
+            Severity::Error => self.errors.push(issue.into()),
+            Severity::Warning => self.warnings.push(issue.detail),
+        }
+    }
+}
+
+const MANAGED_BY: &str = "spec.runPolicy.managedBy";
+
+fn common(object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let name = json::text(object, "/metadata/name");
+    let problems = name::dns_1035_problems(name);
+    if !problems.is_empty() {
+        errors.push(FieldError::invalid(
+            "metadata.name",
+            &name.into(),
+            format!("should match: {}", problems.join(",")),
+        ));
+    }
+    let manager_of = |object: &'_ Value| object.pointer("/spec/runPolicy/managedBy").cloned();
+    let manager = manager_of(object);
+    if old.is_some_and(|old| manager_of(old) != manager) {
+        errors.push(FieldError::invalid(MANAGED_BY, manager.as_ref().unwrap_or(&Value::Null), "field is immutable"));
+    }
+    let manager = manager.as_ref().and_then(Value::as_str);
+    if let Some(manager) = manager.filter(|manager| ![OURSELVES, MULTIKUEUE].contains(manager)) {
+        errors.push(FieldError::not_supported(MANAGED_BY, manager, &[OURSELVES, MULTIKUEUE]));
+    }
+    errors
+}
+
+/// v1 takes an empty map and never looks at the job again (bug 19).
+fn no_replicas(kind: &Kind, job: &Job) -> Option<FieldError> {
+    let path = format!("spec.{}", kind.replica_specs);
+    job.replicas.is_empty().then(|| FieldError::required(path, "must be required"))
+}
+
+/// A pod and its service have the same name, and a service's is a DNS label: v1 takes such a job and never runs it.
+fn names(job: &Job) -> Option<FieldError> {
+    let longest = job.replicas.iter().filter(|spec| spec.replicas > 0);
+    let longest = longest.map(|spec| job.pod_name(spec, spec.replicas - 1)).max_by_key(String::len)?;
+    let detail = format!("its pod {longest:?} would have a name of more than {} characters", name::MAX_LABEL);
+    (longest.len() > name::MAX_LABEL).then(|| FieldError::invalid("metadata.name", &job.name.as_str().into(), detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::fixture::{self, Scripted};
+
+    fn errors(change: impl FnOnce(&mut Value)) -> Vec<String> {
+        let mut object = fixture::job();
+        change(&mut object);
+        let found = of(&fixture::kind(), &object, Some(&fixture::job()), &Scripted::default(), &json!({})).unwrap();
+        found.errors.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_good_job_has_no_errors() {
+        assert_eq!(errors(|_| ()), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_the_same_for_every_kind() {
+        let long = "a".repeat(60);
+        for (broken, expected) in [
+            (
+                errors(|job| job["metadata"]["name"] = "0-train".into()),
+                "metadata.name: Invalid value: \"0-train\": should match: a DNS-1035 label",
+            ),
+            (errors(|job| job["metadata"]["name"] = long.clone().into()), "metadata.name: Invalid value: \"aaaa"),
+            (
+                errors(|job| job["spec"]["runPolicy"]["managedBy"] = OURSELVES.into()),
+                "spec.runPolicy.managedBy: Invalid value: \"kubeflow.org/training-operator\": field is immutable",
+            ),
+            (
+                errors(|job| job["spec"]["testReplicaSpecs"] = json!({})),
+                "spec.testReplicaSpecs: Required value: must be required",
+            ),
+            (errors(|job| job["spec"]["runPolicy"]["backoffLimit"] = json!("x")), "spec.runPolicy: Invalid value: "),
+        ] {
+            assert_eq!(broken.len(), 1, "{broken:?}");
+            assert!(broken[0].starts_with(expected), "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_manager_is_refused_as_v1_refuses_it() {
+        let mut object = fixture::job();
+        object["spec"]["runPolicy"]["managedBy"] = "other".into();
+        let found = of(&fixture::kind(), &object, None, &Scripted::default(), &json!({})).unwrap();
+        let text = "spec.runPolicy.managedBy: Unsupported value: \"other\": supported values: \
+            \"kubeflow.org/training-operator\", \"kueue.x-k8s.io/multikueue\"";
+        assert_eq!(found.errors[0].to_string(), text);
+    }
+}
