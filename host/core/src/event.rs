@@ -1,7 +1,10 @@
 //! Events on a job, with v1's reasons and messages.
 
+use serde_json::Value;
+
 use crate::contract::Kind;
 use crate::job::Job;
+use crate::json;
 use crate::observed::{ContainerStatus, Pod};
 
 /// An event on the job. Two with the same text and `about` are the same event, however often it is told.
@@ -27,6 +30,14 @@ impl Event {
     pub fn warning(reason: impl Into<String>, message: impl Into<String>, about: impl ToString) -> Self {
         Self { warning: true, ..Self::normal(reason, message, about) }
     }
+}
+
+/// That an extra object cannot be made because somebody else's has its name.
+pub fn not_ours(kind: &Kind, object: &Value) -> Event {
+    let [name, object] = ["/metadata/name", "/kind"].map(|pointer| json::text(object, pointer));
+    let kind = &kind.kind;
+    let message = format!("Resource {name:?} of {kind}Kind {object:?} already exists and is not managed by {kind}");
+    Event::warning("ErrResourceExists", message, "")
 }
 
 /// That the container that trains has ended.

@@ -1,0 +1,38 @@
+//! Compiles the plugins that `plugins/bundled` names into components, which the binary carries.
+//!
+//! In a target folder of their own, which all profiles share: what has not changed is not compiled again.
+
+#![expect(clippy::print_stdout, reason = "how a build script talks to cargo")]
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use anyhow::{Context, Result};
+
+/// Beside each plugin: what all of them are made of. From the package's folder.
+const SHARED: [&str; 5] = ["../plugins/bundled", "../plugins/sdk", "../wit", "../Cargo.toml", "../Cargo.lock"];
+
+fn main() -> Result<()> {
+    let out = PathBuf::from(env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?);
+    let target = target(&out).join("plugins");
+    let bundled = fs::read_to_string("../plugins/bundled").context("../plugins/bundled")?;
+    let mut list = String::new();
+    for name in bundled.lines() {
+        let package = Path::new("../plugins").join(name);
+        let component = trainyard_plugin_build::component(&package, &target)?;
+        let file = out.join(name).with_extension("wasm");
+        fs::write(&file, component).with_context(|| file.display().to_string())?;
+        list += &format!("({name:?}, include_bytes!({file:?}).as_slice()),\n");
+        println!("cargo::rerun-if-changed={}", package.display());
+    }
+    fs::write(out.join("bundled.rs"), format!("&[\n{list}]\n")).context("bundled.rs")?;
+    for path in SHARED {
+        println!("cargo::rerun-if-changed={path}");
+    }
+    Ok(())
+}
+
+/// The target folder around `OUT_DIR`: cargo marks it for backups to leave out.
+fn target(out: &Path) -> &Path {
+    out.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file()).unwrap_or(out)
+}

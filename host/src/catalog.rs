@@ -1,0 +1,250 @@
+//! The plugins that are loaded, and the kinds they bring.
+//!
+//! A bundled plugin and a file are loaded by the same path. A file's kind takes the place of a bundled one.
+
+mod settings;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+
+use serde_json::Value;
+use trainyard_core::contract::{Assessment, Context, Issue, JobPlan, Json, Kind, ObjectKind, Observed};
+use trainyard_core::fill::Addresses;
+use trainyard_core::planner::{Planner, PlannerError};
+use trainyard_core::think::Framework;
+
+pub use self::settings::{Setting, SettingError};
+use crate::bundled::BUNDLED;
+use crate::plugin::{CallError, Engine, Limits, LoadError, Plugin};
+
+/// Kinds, each with the plugin that plans for it.
+#[derive(Clone)]
+pub struct Catalog {
+    kinds: Vec<Arc<LoadedKind>>,
+}
+
+/// A kind, and all that is needed to think about a job of it.
+pub struct LoadedKind {
+    /// What the plugin says of it.
+    pub kind: Kind,
+    /// Kinds of extra object that the plugin announced.
+    pub announced: Vec<ObjectKind>,
+    /// Who plans.
+    pub plugin: Plugin,
+    /// The admin's settings for the plugin.
+    pub settings: Value,
+}
+
+/// Why there is no catalog.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// A file that is not there, or not for us.
+    #[error("cannot read plugin {}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file that is no plugin.
+    #[error("cannot load plugin {from}")]
+    NotLoaded {
+        /// The file, or the name of a bundled plugin.
+        from: String,
+        /// Why.
+        #[source]
+        source: LoadError,
+    },
+    /// Two files for one kind.
+    #[error("{kind} is brought by two plugins: {one} and {other}")]
+    Twice {
+        /// Group, version and kind.
+        kind: String,
+        /// The first file.
+        one: String,
+        /// The second file.
+        other: String,
+    },
+    /// A setting that no plugin takes.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+}
+
+/// No plugin for a kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no loaded plugin runs {wanted}; there are: {}", .known.join(", "))]
+pub struct UnknownKind {
+    /// What was asked for.
+    pub wanted: String,
+    /// What there is.
+    pub known: Vec<String>,
+}
+
+impl Catalog {
+    /// Loads the bundled plugins and those files.
+    pub fn load(engine: &Engine, files: &[PathBuf], settings: &[Setting]) -> Result<Self, CatalogError> {
+        let mut sources: Vec<Source> = Vec::new();
+        for (name, bytes) in BUNDLED {
+            sources.push(Source { from: (*name).to_owned(), bytes: (*bytes).into(), is_file: false });
+        }
+        for path in files {
+            let bytes = std::fs::read(path);
+            let bytes = bytes.map_err(|source| CatalogError::Unreadable { path: path.clone(), source })?;
+            sources.push(Source { from: path.display().to_string(), bytes, is_file: true });
+        }
+        let plugins = load_all(engine, &sources)?;
+        let kinds = claims(&sources, &plugins)?;
+        let named: Vec<_> = kinds.iter().map(|(_, plugin)| plugin.description()).collect();
+        settings::check(&named, settings)?;
+        let loaded = kinds.iter().map(|(kind, plugin)| {
+            Ok(Arc::new(LoadedKind {
+                kind: (*kind).clone(),
+                announced: plugin.description().objects.clone(),
+                plugin: (*plugin).clone(),
+                settings: settings::of(plugin.description(), settings)?,
+            }))
+        });
+        Ok(Self { kinds: loaded.collect::<Result<_, SettingError>>()? })
+    }
+
+    /// All kinds, those of bundled plugins first.
+    pub fn kinds(&self) -> &[Arc<LoadedKind>] {
+        &self.kinds
+    }
+
+    /// The kind of an object.
+    pub fn find(&self, api_version: &str, kind: &str) -> Result<&Arc<LoadedKind>, UnknownKind> {
+        let found = self.kinds.iter().find(|loaded| loaded.kind.kind == kind && loaded.api_version() == api_version);
+        found.ok_or_else(|| self.unknown(format!("{api_version} {kind}")))
+    }
+
+    /// The kind of that name (`kubectl`'s way: kind, plural or short name, in any case).
+    pub fn find_by_name(&self, name: &str) -> Result<&Arc<LoadedKind>, UnknownKind> {
+        let is_meant = |kind: &Kind| {
+            let mut names = [&kind.kind, &kind.plural].into_iter().chain(&kind.short_names);
+            names.any(|known| known.eq_ignore_ascii_case(name))
+        };
+        self.kinds.iter().find(|loaded| is_meant(&loaded.kind)).ok_or_else(|| self.unknown(name.to_owned()))
+    }
+
+    /// These kinds only. None named: all.
+    pub fn only(self, names: &[String]) -> Result<Self, UnknownKind> {
+        if names.is_empty() {
+            return Ok(self);
+        }
+        let mut kinds: Vec<Arc<LoadedKind>> = Vec::new();
+        for name in names {
+            let found = self.find_by_name(name)?;
+            if !kinds.iter().any(|kind| Arc::ptr_eq(kind, found)) {
+                kinds.push(found.clone());
+            }
+        }
+        Ok(Self { kinds })
+    }
+
+    fn unknown(&self, wanted: String) -> UnknownKind {
+        UnknownKind { wanted, known: self.kinds.iter().map(|loaded| loaded.to_string()).collect() }
+    }
+}
+
+impl LoadedKind {
+    /// `kubeflow.org/v1`.
+    pub fn api_version(&self) -> String {
+        api_version(&self.kind)
+    }
+
+    /// What thinks about a job of this kind whose replicas are at those addresses.
+    pub fn framework<'a>(&'a self, addresses: &'a Addresses) -> Framework<'a> {
+        Framework {
+            kind: &self.kind,
+            announced: &self.announced,
+            planner: &self.plugin,
+            settings: &self.settings,
+            addresses,
+        }
+    }
+}
+
+/// `kubeflow.org/v1 PyTorchJob`
+impl std::fmt::Display for LoadedKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.api_version(), self.kind.kind)
+    }
+}
+
+impl Planner for Plugin {
+    fn defaults(&self, ctx: &Context) -> Result<Json, PlannerError> {
+        self.default(ctx).map_err(planner_error)
+    }
+
+    fn validate(&self, ctx: &Context, old: Option<&str>) -> Result<Vec<Issue>, PlannerError> {
+        Self::validate(self, ctx, old).map_err(planner_error)
+    }
+
+    fn plan(&self, ctx: &Context) -> Result<JobPlan, PlannerError> {
+        Self::plan(self, ctx).map_err(planner_error)
+    }
+
+    fn assess(&self, ctx: &Context, seen: &Observed) -> Result<Assessment, PlannerError> {
+        Self::assess(self, ctx, seen).map_err(planner_error)
+    }
+}
+
+fn planner_error(error: CallError) -> PlannerError {
+    let is_repeatable = error.is_repeatable();
+    match error {
+        CallError::Refused(refusal) => PlannerError::Refused(refusal),
+        error if is_repeatable => PlannerError::Faulty(error.to_string()),
+        error => PlannerError::Unavailable(error.to_string()),
+    }
+}
+
+struct Source {
+    from: String,
+    bytes: Vec<u8>,
+    is_file: bool,
+}
+
+/// Side by side: compiling is what takes the time.
+fn load_all(engine: &Engine, sources: &[Source]) -> Result<Vec<Plugin>, CatalogError> {
+    let load = |source: &Source| {
+        let loaded = Plugin::load(engine, &source.bytes, Limits::default());
+        loaded.map_err(|error| CatalogError::NotLoaded { from: source.from.clone(), source: error })
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = sources.iter().map(|source| scope.spawn(move || load(source))).collect();
+        let joined =
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        joined.collect()
+    })
+}
+
+/// Which plugin a kind belongs to.
+fn claims<'a>(sources: &'a [Source], plugins: &'a [Plugin]) -> Result<Vec<(&'a Kind, &'a Plugin)>, CatalogError> {
+    let mut order = Vec::new();
+    let mut owners: BTreeMap<String, (&Source, &Kind, &Plugin)> = BTreeMap::new();
+    for (source, plugin) in sources.iter().zip(plugins) {
+        for kind in &plugin.description().kinds {
+            let name = format!("{} {}", api_version(kind), kind.kind);
+            match owners.insert(name.clone(), (source, kind, plugin)) {
+                None => order.push(name),
+                Some((other, ..)) if !other.is_file => {}
+                Some((other, ..)) => {
+                    return Err(CatalogError::Twice {
+                        kind: name,
+                        one: other.from.clone(),
+                        other: source.from.clone(),
+                    });
+                }
+            }
+        }
+    }
+    Ok(order.iter().filter_map(|name| owners.get(name)).map(|(_, kind, plugin)| (*kind, *plugin)).collect())
+}
+
+fn api_version(kind: &Kind) -> String {
+    format!("{}/{}", kind.group, kind.version)
+}

@@ -1,0 +1,69 @@
+//! The `trainyard` program: reads its command line and does what it says.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use trainyard::cli::{self, Cli, Command, CrdsOptions, Output, Parsed};
+use trainyard::failure::Failure;
+use trainyard::{crd, operator, plan, run};
+
+fn main() -> ExitCode {
+    let done = match cli::parse(std::env::args_os()) {
+        Parsed::Command(command) => act(command),
+        Parsed::Say(said) => said.exit(),
+    };
+    done.unwrap_or_else(|failure| {
+        tell(&failure.problems);
+        ExitCode::from(failure.code)
+    })
+}
+
+fn act(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Replica { name } => return Ok(run::replica(&name)),
+        Command::Operator(_) => {}
+        Command::Run(_) | Command::Plan(_) | Command::Crds(_) | Command::Completion { .. } => log_warnings(),
+    }
+    match command {
+        Command::Run(options) => run::run(&options),
+        Command::Plan(options) => plan::plan(&options),
+        Command::Crds(options) => crds(&options),
+        Command::Completion { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "trainyard", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Operator(options) => operator::operator(&options),
+        Command::Replica { .. } => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn crds(options: &CrdsOptions) -> Result<ExitCode, Failure> {
+    let catalog = plan::catalog(&options.plugins)?.only(&options.kinds).map_err(Failure::input)?;
+    let definitions = catalog.kinds().iter().map(|loaded| crd::of(&loaded.kind)).collect::<Result<Vec<_>, _>>();
+    plan::print(&definitions.map_err(Failure::trouble)?, Output::Yaml).map_err(Failure::trouble)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What plugins and libraries have to say on a laptop: RUST_LOG changes it.
+fn log_warnings() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .without_time()
+        .with_target(false)
+        .init();
+}
+
+fn tell(problems: &[String]) {
+    let mut output = std::io::stderr().lock();
+    let is_coloured = output.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let error = if is_coloured { "\x1b[1;31merror:\x1b[0m" } else { "error:" };
+    for problem in problems {
+        // Nobody listens: nothing to be done about it.
+        let _ = writeln!(output, "{error} {problem}");
+    }
+}

@@ -1,0 +1,174 @@
+//! Carries out what a pass decided: the status first, then the changes, then the events. Nothing else writes.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use kube::Resource;
+use kube::api::{DynamicObject, PartialObjectMeta};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tracing::warn;
+use trainyard_core::action::{Action, Target};
+use trainyard_core::contract::{Kind, ObjectExisting};
+use trainyard_core::event::{self, Event};
+use trainyard_core::json::{self, text};
+use trainyard_core::observed::{Meta, Pod};
+
+use super::api::{Api, ApiError};
+use super::store::{Id, Store, Version};
+use super::watch::{Kept, PodObject, version};
+
+/// What is known of jobs and of the objects they control.
+#[derive(Clone, Default)]
+pub(super) struct Stores {
+    pub(super) pods: Arc<Store<Pod>>,
+    pub(super) services: Arc<Store<Meta>>,
+    pub(super) objects: Arc<Store<Value>>,
+}
+
+/// Requests of one batch under way at once.
+const PARALLEL: usize = 64;
+
+/// Changes the cluster for one job; what it writes the stores show at once.
+pub(super) struct Actor<'a> {
+    pub(super) api: &'a Api,
+    pub(super) stores: &'a Stores,
+    pub(super) kind: &'a Kind,
+    pub(super) job: &'a Value,
+}
+
+impl Actor<'_> {
+    /// Batch after batch, up to the first that fails; answers the events that are deserved, and whether all went well.
+    pub(super) async fn act(&self, batches: Vec<Vec<Action>>) -> (Vec<Event>, Result<(), ApiError>) {
+        let mut events = Vec::new();
+        for batch in batches {
+            let requests = batch.into_iter().map(|action| async move {
+                let done = self.carry_out(&action).await;
+                (self.events(&action, &done), done)
+            });
+            let results: Vec<_> = futures::stream::iter(requests).buffered(PARALLEL).collect().await;
+            let mut failure = None;
+            for (told, done) in results {
+                events.extend(told);
+                failure = failure.or(done.err());
+            }
+            if let Some(error) = failure {
+                return (events, Err(error));
+            }
+        }
+        (events, Ok(()))
+    }
+
+    /// Answers the uid of the object that was changed; None where there was nothing to do any more.
+    async fn carry_out(&self, action: &Action) -> Result<Option<String>, ApiError> {
+        match action {
+            Action::CreatePod { pod, .. } => self.create::<PodObject, _>(pod, &self.stores.pods).await,
+            Action::CreateService(service) => {
+                self.create::<PartialObjectMeta<_>, _>(service, &self.stores.services).await
+            }
+            Action::CreateObject { object, existing } => {
+                match self.create::<DynamicObject, _>(object, &self.stores.objects).await {
+                    Err(ApiError::AlreadyExists(_)) if *existing == ObjectExisting::UseAny => Ok(None),
+                    done => done,
+                }
+            }
+            Action::CreateSshKey(secret) => {
+                let mut secret = secret.clone();
+                json::merge(&mut secret, &super::ssh::new_key());
+                self.create::<DynamicObject, _>(&secret, &Store::<Value>::default()).await
+            }
+            Action::ReplaceObject(object) => {
+                let stored: DynamicObject = self.api.replace(object).await?;
+                Ok(Some(self.keep(stored, &self.stores.objects)))
+            }
+            Action::DeletePod(target) => {
+                let deleting = |pod: &Pod| Pod { meta: Meta { deleting: true, ..pod.meta.clone() }, ..pod.clone() };
+                self.delete("Pod", target, &self.stores.pods, deleting).await
+            }
+            Action::DeleteService(target) => {
+                let deleting = |meta: &Meta| Meta { deleting: true, ..meta.clone() };
+                self.delete("Service", target, &self.stores.services, deleting).await
+            }
+            Action::DeleteObject(object) => {
+                let gone = self.api.delete(object, &target(object)).await?;
+                self.stores.objects.remove(&self.id(&target(object)));
+                Ok(gone.map(|_| text(object, "/metadata/uid").to_owned()))
+            }
+            Action::DeleteJob => {
+                let gone = self.api.delete(self.job, &target(self.job)).await?;
+                Ok(gone.map(|_| self.uid().to_owned()))
+            }
+        }
+    }
+
+    /// "Already exists" is success when the owner is this job: an earlier try made it, or the store is behind.
+    async fn create<K, T>(&self, object: &Value, store: &Store<T>) -> Result<Option<String>, ApiError>
+    where
+        K: Resource + DeserializeOwned,
+        T: Kept<K>,
+    {
+        let refusal = match self.api.create::<K>(object).await {
+            Ok(stored) => return Ok(Some(self.keep(stored, store))),
+            Err(ApiError::AlreadyExists(refusal)) => refusal,
+            Err(error) => return Err(error),
+        };
+        let stored: K = self.api.get(object).await?;
+        let owners = stored.meta().owner_references.iter().flatten();
+        if !owners.into_iter().any(|owner| owner.controller == Some(true) && owner.uid == self.uid()) {
+            return Err(ApiError::AlreadyExists(refusal));
+        }
+        self.keep(stored, store);
+        Ok(None)
+    }
+
+    fn keep<K: Resource, T: Kept<K>>(&self, stored: K, store: &Store<T>) -> String {
+        let (id, version) = (Id::written(&stored, self.uid()), version(&stored));
+        let uid = id.uid.clone();
+        store.put(id, version, T::of(stored));
+        uid
+    }
+
+    async fn delete<T>(
+        &self,
+        kind: &str,
+        target: &Target,
+        store: &Store<T>,
+        deleting: impl FnOnce(&T) -> T,
+    ) -> Result<Option<String>, ApiError> {
+        let like =
+            json!({"apiVersion": "v1", "kind": kind, "metadata": {"namespace": text(self.job, "/metadata/namespace")}});
+        let Some(answer) = self.api.delete(&like, target).await? else { return Ok(None) };
+        let version = answer.pointer("/metadata/resourceVersion").and_then(Value::as_str);
+        store.update(&self.id(target), version.map(|version| Version::parse(Some(version))), deleting);
+        Ok(Some(target.uid.clone()))
+    }
+
+    fn events(&self, action: &Action, done: &Result<Option<String>, ApiError>) -> Vec<Event> {
+        let name = text(self.job, "/metadata/name");
+        match done {
+            Ok(None) => Vec::new(),
+            Ok(Some(uid)) => action.events(self.kind, name, Ok(uid)),
+            Err(error) => {
+                warn!(job = name, %error, "a request failed");
+                match (action, error) {
+                    (Action::CreateObject { object, .. }, ApiError::AlreadyExists(_)) => {
+                        vec![event::not_ours(self.kind, object)]
+                    }
+                    (action, error) => action.events(self.kind, name, Err(&error.to_string())),
+                }
+            }
+        }
+    }
+
+    fn id(&self, target: &Target) -> Id {
+        Id { owner: self.uid().to_owned(), name: target.name.clone(), uid: target.uid.clone() }
+    }
+
+    fn uid(&self) -> &str {
+        text(self.job, "/metadata/uid")
+    }
+}
+
+fn target(object: &Value) -> Target {
+    Target { name: text(object, "/metadata/name").to_owned(), uid: text(object, "/metadata/uid").to_owned() }
+}

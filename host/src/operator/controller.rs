@@ -1,0 +1,140 @@
+//! The controller of one kind: observes a job, thinks, acts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tracing::{error, info, warn};
+use trainyard_core::fill::Addresses;
+use trainyard_core::json::text;
+use trainyard_core::observed::Observed;
+use trainyard_core::planner::PlannerError;
+use trainyard_core::think::{Thought, think};
+
+use super::act::{Actor, Stores};
+use super::api::{Api, ApiError};
+use super::events::Recorder;
+use super::metrics::{Counted, Metrics, Outcome as Measured};
+use super::queue::Outcome;
+use super::store::{Id, Store, Version};
+use super::watch::JobKey;
+use crate::catalog::LoadedKind;
+
+/// All that a pass over a job of one kind needs.
+pub(super) struct Controller {
+    pub(super) kind: Arc<LoadedKind>,
+    pub(super) api: Api,
+    pub(super) jobs: Arc<Store<Value>>,
+    pub(super) stores: Stores,
+    pub(super) recorder: Recorder,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) addresses: Addresses,
+}
+
+/// Why a pass has to be made again.
+#[derive(Debug, thiserror::Error)]
+enum PassError {
+    #[error(transparent)]
+    Plugin(#[from] PlannerError),
+    #[error(transparent)]
+    Cluster(#[from] ApiError),
+}
+
+impl Controller {
+    /// One pass.
+    pub(super) async fn look(&self, key: JobKey) -> Outcome {
+        let owner = job_owner(&key);
+        let Some(job) = self.jobs.of(&owner).pop() else { return Outcome::Done };
+        let uid = text(&job, "/metadata/uid");
+        let observed = Observed {
+            now: now(),
+            pods: self.stores.pods.of(uid),
+            services: self.stores.services.of(uid),
+            objects: self.stores.objects.of(uid),
+        };
+        let thought = tokio::task::block_in_place(|| think(&self.kind.framework(&self.addresses), &job, &observed));
+        let is_settled = matches!(&thought, Ok(Thought { status: None, batches, .. }) if batches.is_empty());
+        let done = match thought {
+            Ok(thought) => self.act(&owner, &job, thought, &observed).await,
+            Err(error) => Err(error.into()),
+        };
+        let framework = &self.kind.plugin.description().name;
+        match done {
+            Ok(outcome) => {
+                self.metrics.pass(framework, if is_settled { Measured::Settled } else { Measured::Acted });
+                if !is_settled {
+                    info!(job = %format_args!("{}/{}", key.namespace, key.name), kind = self.kind.kind.kind, pods = observed.pods.len(), "reconciled");
+                }
+                outcome
+            }
+            Err(error) => {
+                self.metrics.pass(framework, Measured::Failed);
+                error!(job = %format_args!("{}/{}", key.namespace, key.name), kind = self.kind.kind.kind, %error, "a pass failed and is made again");
+                Outcome::Failed
+            }
+        }
+    }
+
+    async fn act(&self, owner: &str, job: &Value, thought: Thought, observed: &Observed) -> Result<Outcome, PassError> {
+        let mut job = job.clone();
+        if let Some(status) = &thought.status {
+            let status = serde_json::to_value(status).unwrap_or_default();
+            match self.api.replace_status(&job, status).await {
+                Ok(stored) => job = self.keep(owner, stored),
+                // Somebody else was quicker, or the job has gone: the watch brings what is there now.
+                Err(ApiError::Conflict(why) | ApiError::NotFound(why)) => {
+                    warn!(job = owner, why, "the job is not what it was when it was read");
+                    return Ok(Outcome::Again(SOON));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        for count in &thought.counts {
+            self.count((*count).into(), &job);
+        }
+        let deletes_job =
+            thought.batches.iter().flatten().any(|action| matches!(action, trainyard_core::action::Action::DeleteJob));
+        let actor = Actor { api: &self.api, stores: &self.stores, kind: &self.kind.kind, job: &job };
+        let (told, done) = actor.act(thought.batches).await;
+        if deletes_job && done.is_ok() {
+            self.count(Counted::Deleted, &job);
+        }
+        self.recorder.tell(&job, told.into_iter().chain(thought.events).collect(), observed.now).await;
+        done?;
+        let pause = thought.check_after.map(|time| Duration::try_from(time).unwrap_or_default());
+        Ok(pause.map_or(Outcome::Done, Outcome::Again))
+    }
+
+    /// The next pass sees what this one wrote, even if the watch is behind.
+    fn keep(&self, owner: &str, job: Value) -> Value {
+        let field = |pointer| text(&job, pointer).to_owned();
+        let id = Id { owner: owner.to_owned(), name: field("/metadata/name"), uid: field("/metadata/uid") };
+        self.jobs.put(id, Version::parse(Some(&field("/metadata/resourceVersion"))), job.clone());
+        job
+    }
+
+    fn count(&self, counted: Counted, job: &Value) {
+        self.metrics.count(counted, &self.kind.plugin.description().name, text(job, "/metadata/namespace"));
+    }
+}
+
+/// When a job that somebody else changed is looked at again, should the watch not be quicker.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Under which owner the store keeps a job.
+pub(super) fn job_owner(key: &JobKey) -> String {
+    format!("{}/{}", key.namespace, key.name)
+}
+
+/// The job of an owner.
+pub(super) fn job_key(owner: &str) -> Option<JobKey> {
+    let (namespace, name) = owner.split_once('/')?;
+    Some(JobKey { namespace: namespace.to_owned(), name: name.to_owned() })
+}
+
+/// In whole seconds, as Kubernetes keeps times.
+fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}

@@ -1,0 +1,119 @@
+//! Counters in the names, labels and help texts of v1, and what Trainyard adds.
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+use trainyard_core::think::Count;
+
+/// All that `/metrics` shows.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    registry: Registry,
+    jobs: [(Counted, Jobs); 5],
+    passes: Family<PassLabels, Counter>,
+}
+
+type Jobs = Family<JobLabels, Counter>;
+
+/// What v1 counts of jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    Created,
+    Deleted,
+    Successful,
+    Failed,
+    Restarted,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct JobLabels {
+    framework: String,
+    job_namespace: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PassLabels {
+    framework: String,
+    outcome: Outcome,
+}
+
+/// How a pass over a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub(super) enum Outcome {
+    /// There was nothing to do.
+    Settled,
+    /// Something was written.
+    Acted,
+    /// The cluster or the plugin failed us.
+    Failed,
+}
+
+impl Metrics {
+    pub(super) fn new() -> Self {
+        let mut registry = Registry::default();
+        let jobs = [
+            (Counted::Created, "created"),
+            (Counted::Deleted, "deleted"),
+            (Counted::Successful, "successful"),
+            (Counted::Failed, "failed"),
+            (Counted::Restarted, "restarted"),
+        ]
+        .map(|(counted, word)| {
+            let family = Jobs::default();
+            let name = format!("training_operator_jobs_{word}");
+            registry.register(name, format!("Counts number of jobs {word}"), family.clone());
+            (counted, family)
+        });
+        let passes = Family::default();
+        registry.register("trainyard_passes", "Passes over jobs, by how they ended", passes.clone());
+        Self { registry, jobs, passes }
+    }
+
+    pub(super) fn count(&self, counted: Counted, framework: &str, namespace: &str) {
+        let labels = JobLabels { framework: framework.to_owned(), job_namespace: namespace.to_owned() };
+        for (_, family) in self.jobs.iter().filter(|(each, _)| *each == counted) {
+            family.get_or_create(&labels).inc();
+        }
+    }
+
+    pub(super) fn pass(&self, framework: &str, outcome: Outcome) {
+        self.passes.get_or_create(&PassLabels { framework: framework.to_owned(), outcome }).inc();
+    }
+
+    /// In the text format of `OpenMetrics`.
+    pub(super) fn text(&self) -> String {
+        let mut page = String::new();
+        match text::encode(&mut page, &self.registry) {
+            Ok(()) => page,
+            Err(std::fmt::Error) => String::new(),
+        }
+    }
+}
+
+impl From<Count> for Counted {
+    fn from(count: Count) -> Self {
+        match count {
+            Count::Created => Self::Created,
+            Count::Successful => Self::Successful,
+            Count::Failed => Self::Failed,
+            Count::Restarted => Self::Restarted,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_and_labels_are_v1s() {
+        let metrics = Metrics::new();
+        metrics.count(Counted::Created, "pytorch", "ns");
+        let page = metrics.text();
+        assert!(
+            page.contains("training_operator_jobs_created_total{framework=\"pytorch\",job_namespace=\"ns\"} 1\n"),
+            "{page}"
+        );
+    }
+}

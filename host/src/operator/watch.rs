@@ -1,0 +1,230 @@
+//! The watches: one for pods and one for services whatever the kind of job, one for each kind of job and of extra object.
+//! Each feeds a store and wakes the job that an object belongs to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt as _};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
+use kube::api::{DynamicObject, ObjectMeta, PartialObjectMeta};
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Resource, ResourceExt as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch::Sender as Flag;
+use tracing::{debug, warn};
+use trainyard_core::observed::{Meta, Pod, PodStatus};
+
+use super::store::{Id, Store, Version};
+
+/// A job of a kind.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct JobKey {
+    pub(super) namespace: String,
+    pub(super) name: String,
+}
+
+/// Which jobs to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wake {
+    /// This one, now.
+    Job(JobKey),
+    /// All of the kind: something went while nobody watched.
+    All,
+}
+
+/// Where to wake the jobs of each kind: by `apiVersion` and `kind`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wakers(pub(super) BTreeMap<(String, String), UnboundedSender<Wake>>);
+
+/// Something that a store keeps of a watched object.
+pub(super) trait Kept<K>: Sized + Send + Sync + 'static {
+    fn of(object: K) -> Self;
+}
+
+impl Wakers {
+    /// The job that controls an object, if it is of a kind of ours.
+    pub(super) fn owner<K: Resource>(&self, object: &K) -> Option<Woken> {
+        let meta = object.meta();
+        let owner = meta.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))?;
+        let waker = self.0.get(&(owner.api_version.clone(), owner.kind.clone()))?.clone();
+        let job = JobKey { namespace: meta.namespace.clone().unwrap_or_default(), name: owner.name.clone() };
+        Some(Woken { id: id(meta, &owner.uid), waker, job })
+    }
+}
+
+/// Which entry of a store an object is, and which job it wakes.
+pub(super) struct Woken {
+    pub(super) id: Id,
+    pub(super) waker: UnboundedSender<Wake>,
+    pub(super) job: JobKey,
+}
+
+/// Follows a resource until the process ends; sets the flag once everything there is has been seen. `whose` says which
+/// job an object wakes; objects of no job are not kept.
+pub(super) async fn follow<K, T>(
+    events: impl Stream<Item = watcher::Result<watcher::Event<K>>>,
+    store: Arc<Store<T>>,
+    whose: impl Fn(&K) -> Option<Woken>,
+    wakers: Wakers,
+    ready: Flag<bool>,
+) where
+    K: Resource,
+    T: Kept<K>,
+{
+    let mut stream = std::pin::pin!(events.default_backoff());
+    let take = |object: K| {
+        let Woken { id, waker, job } = whose(&object)?;
+        let version = version(&object);
+        if store.put(id.clone(), version, T::of(object)) {
+            drop(waker.send(Wake::Job(job)));
+        } else {
+            debug!(name = id.name, "an event is older than what we wrote");
+        }
+        Some(id)
+    };
+    let mut seen = BTreeSet::new();
+    while let Some(event) = stream.next().await {
+        match event {
+            Ok(watcher::Event::Init) => seen.clear(),
+            Ok(watcher::Event::InitApply(object)) => seen.extend(take(object)),
+            Ok(watcher::Event::InitDone) => {
+                if !store.retain(&std::mem::take(&mut seen)).is_empty() {
+                    wakers.0.values().for_each(|waker| drop(waker.send(Wake::All)));
+                }
+                ready.send_replace(true);
+            }
+            Ok(watcher::Event::Apply(object)) => drop(take(object)),
+            Ok(watcher::Event::Delete(object)) => {
+                if let Some(Woken { id, waker, job }) = whose(&object) {
+                    store.remove(&id);
+                    drop(waker.send(Wake::Job(job)));
+                }
+            }
+            Err(error) => warn!(%error, "a watch failed and begins anew"),
+        }
+    }
+}
+
+fn id(meta: &ObjectMeta, owner: &str) -> Id {
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    Id { owner: owner.to_owned(), name: text(&meta.name), uid: text(&meta.uid) }
+}
+
+/// A pod as the API server sends it; serde drops what the host does not read, which is nearly all.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct PodObject {
+    #[serde(deserialize_with = "lean")]
+    metadata: ObjectMeta,
+    #[serde(default)]
+    spec: PodSpec,
+    #[serde(default)]
+    status: PodStatus,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct PodSpec {
+    node_name: Option<String>,
+}
+
+impl Resource for PodObject {
+    type DynamicType = ();
+    type Scope = <v1::Pod as Resource>::Scope;
+
+    fn kind((): &()) -> std::borrow::Cow<'_, str> {
+        v1::Pod::kind(&())
+    }
+
+    fn group((): &()) -> std::borrow::Cow<'_, str> {
+        v1::Pod::group(&())
+    }
+
+    fn version((): &()) -> std::borrow::Cow<'_, str> {
+        v1::Pod::version(&())
+    }
+
+    fn plural((): &()) -> std::borrow::Cow<'_, str> {
+        v1::Pod::plural(&())
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+impl Kept<PodObject> for Pod {
+    fn of(pod: PodObject) -> Self {
+        Self { meta: meta(pod.metadata), node: pod.spec.node_name, status: pod.status }
+    }
+}
+
+impl Kept<PartialObjectMeta<v1::Service>> for Meta {
+    fn of(service: PartialObjectMeta<v1::Service>) -> Self {
+        meta(service.metadata)
+    }
+}
+
+impl Kept<DynamicObject> for Value {
+    fn of(mut object: DynamicObject) -> Self {
+        object.managed_fields_mut().clear();
+        serde_json::to_value(object).unwrap_or_default()
+    }
+}
+
+fn meta(meta: ObjectMeta) -> Meta {
+    Meta {
+        name: meta.name.unwrap_or_default(),
+        uid: meta.uid.unwrap_or_default(),
+        labels: meta.labels.unwrap_or_default(),
+        created: meta.creation_timestamp.map(|time| time.0),
+        deleting: meta.deletion_timestamp.is_some(),
+    }
+}
+
+/// Metadata without managed fields, which are most of its bytes.
+fn lean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Lean {
+        name: Option<String>,
+        namespace: Option<String>,
+        uid: Option<String>,
+        resource_version: Option<String>,
+        labels: Option<BTreeMap<String, String>>,
+        creation_timestamp: Option<Timestamp>,
+        deletion_timestamp: Option<Timestamp>,
+        owner_references: Option<Vec<OwnerReference>>,
+    }
+    let lean = Lean::deserialize(deserializer)?;
+    Ok(ObjectMeta {
+        name: lean.name,
+        namespace: lean.namespace,
+        uid: lean.uid,
+        resource_version: lean.resource_version,
+        labels: lean.labels,
+        creation_timestamp: lean.creation_timestamp.map(Time),
+        deletion_timestamp: lean.deletion_timestamp.map(Time),
+        owner_references: lean.owner_references,
+        ..ObjectMeta::default()
+    })
+}
+
+impl Id {
+    /// Of an object that we wrote for a job.
+    pub(super) fn written<K: Resource>(object: &K, owner: &str) -> Self {
+        id(object.meta(), owner)
+    }
+}
+
+/// The `resourceVersion` of an object.
+pub(super) fn version<K: Resource>(object: &K) -> Version {
+    Version::parse(object.resource_version().as_deref())
+}

@@ -1,0 +1,118 @@
+//! One call: a fresh sandbox with its limits, used once.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use wasmtime::Store;
+
+use super::{
+    CallError,
+    engine::TICK,
+    error::explain,
+    limits::{HANDLES, Limits, Meter},
+    log::{LogBudget, one_line},
+    memo::Answer,
+    v0_1::Prepared,
+};
+
+/// The functions of a plugin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Function {
+    /// What the plugin is.
+    Describe,
+    /// What the user left out.
+    Default,
+    /// What is wrong with the job.
+    Validate,
+    /// What to add to the job.
+    Plan,
+    /// What the pods mean.
+    Assess,
+}
+
+impl Function {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 5] = [Self::Describe, Self::Default, Self::Validate, Self::Plan, Self::Assess];
+
+    /// As the contract spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Describe => "describe",
+            Self::Default => "default",
+            Self::Validate => "validate",
+            Self::Plan => "plan",
+            Self::Assess => "assess",
+        }
+    }
+}
+
+/// What the host keeps for one call.
+pub(super) struct State {
+    pub(super) plugin: String,
+    pub(super) log: LogBudget,
+    meter: Meter,
+}
+
+/// What came of a call, and what it cost.
+pub(super) struct Outcome {
+    pub(super) answer: Answer,
+    pub(super) fuel: u64,
+    pub(super) memory: usize,
+}
+
+/// Calls `function` of `prepared`. `plugin` is its name in logs.
+pub(super) fn call(prepared: &Prepared, limits: &Limits, plugin: &str, function: Function, input: &[u8]) -> Outcome {
+    let run = || {
+        let mut store = store(prepared, limits, plugin)?;
+        let result = prepared.call(&mut store, function, input);
+        Ok::<_, wasmtime::Error>((result, store))
+    };
+    match without_panic(run) {
+        Ok(Ok((result, store))) => {
+            let fuel = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
+            let State { meter, .. } = store.data();
+            let answer = result.map(Into::into).map_err(|failure| explain(failure, meter, limits, plugin, function));
+            Outcome { answer, fuel, memory: meter.used() }
+        }
+        Ok(Err(error)) => failed(&error.to_string()),
+        Err(panic) => failed(&panic),
+    }
+}
+
+fn failed(why: &str) -> Outcome {
+    Outcome { answer: Err(CallError::HostBug(one_line(why))), fuel: 0, memory: 0 }
+}
+
+/// What `run` answers, or what it panicked with: a bug in one call must not end the others.
+fn without_panic<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        format!("panic: {}", text.unwrap_or("without a message"))
+    })
+}
+
+/// A sandbox that nothing has used before, and nothing will use again.
+pub(super) fn store(prepared: &Prepared, limits: &Limits, plugin: &str) -> wasmtime::Result<Store<State>> {
+    let state = State { plugin: plugin.into(), log: LogBudget::new(limits), meter: Meter::new(limits.memory) };
+    let mut store = Store::new(prepared.engine(), state);
+    store.limiter(|state| &mut state.meter);
+    store.set_fuel(limits.fuel)?;
+    // The first tick may be near, so one more than the deadline has.
+    let ticks = limits.wall.as_nanos().div_ceil(TICK.as_nanos());
+    store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX / 2).saturating_add(1));
+    store.set_hostcall_fuel(limits.output);
+    store.set_max_component_handles(HANDLES);
+    Ok(store)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_answer() {
+        assert_eq!(without_panic(|| 1), Ok(1));
+        assert_eq!(without_panic(|| panic!("the {} is gone", "roof")), Err::<(), _>("panic: the roof is gone".into()));
+        assert_eq!(without_panic(|| panic!("gone")), Err::<(), _>("panic: gone".into()));
+    }
+}

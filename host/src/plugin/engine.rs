@@ -1,0 +1,129 @@
+//! The engine that compiles and runs plugins, and the thread that moves its clock.
+//!
+//! Whatever a pure function does not need is switched off. An [`Engine`] cannot be had without the thread that advances
+//! its epoch: without it no deadline would ever pass.
+
+use std::{io, num::NonZeroU32, thread, time::Duration};
+
+use wasmtime::{Config, Enabled, EngineWeak, OptLevel, PoolingAllocationConfig, Strategy};
+
+use super::limits;
+
+/// One tick: a call is stopped at most this long after its deadline.
+pub(super) const TICK: Duration = Duration::from_millis(5);
+
+/// Compiles and runs plugins; a cheap handle.
+#[derive(Clone)]
+pub struct Engine(wasmtime::Engine);
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The compiler does not know this processor or system.
+    #[error("this machine cannot run plugins")]
+    Unsupported(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The system refuses a thread.
+    #[error("the thread that keeps the deadlines of plugins did not start")]
+    Ticker(#[source] io::Error),
+}
+
+impl Engine {
+    /// An engine in which at most `calls` calls run at once.
+    pub fn new(calls: NonZeroU32) -> Result<Self, EngineError> {
+        let pooled = wasmtime::Engine::new(base().allocation_strategy(pool(calls.get())));
+        let engine = pooled.or_else(|error| {
+            tracing::warn!(%error, "no memory pool for plugins (limited address space?): each call will be slower");
+            wasmtime::Engine::new(&base())
+        });
+        let engine = engine.map_err(|error| EngineError::Unsupported(error.into_boxed_dyn_error()))?;
+        let weak = engine.weak();
+        let ticker = thread::Builder::new().name("plugin-ticker".into());
+        ticker.spawn(move || tick(&weak)).map_err(EngineError::Ticker)?;
+        Ok(Self(engine))
+    }
+
+    pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.0
+    }
+}
+
+fn tick(engine: &EngineWeak) {
+    while let Some(engine) = engine.upgrade() {
+        engine.increment_epoch();
+        drop(engine);
+        thread::sleep(TICK);
+    }
+}
+
+/// Deterministic, interruptible, and no proposal that a plugin could do without.
+fn base() -> Config {
+    let mut config = Config::new();
+    config
+        .strategy(Strategy::Cranelift)
+        .cranelift_opt_level(OptLevel::Speed)
+        .epoch_interruption(true)
+        .consume_fuel(true)
+        .cranelift_nan_canonicalization(true)
+        .wasm_relaxed_simd(false)
+        .relaxed_simd_deterministic(true)
+        .shared_memory(false)
+        .concurrency_support(false)
+        .wasm_memory64(false)
+        .wasm_custom_page_sizes(false)
+        .max_wasm_stack(limits::STACK)
+        .wasm_backtrace_details(wasmtime::WasmBacktraceDetails::Disable)
+        // Registering unwind tables is quadratic on some systems, and only native debuggers read them.
+        .native_unwind_info(false)
+        .memory_init_cow(true)
+        .parallel_compilation(true);
+    config
+}
+
+/// Room for `calls` components at the caps of [`limits`], so that only the number of calls can exhaust it.
+fn pool(calls: u32) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(calls)
+        .total_core_instances(calls.saturating_mul(limits::INSTANCES))
+        .total_memories(calls.saturating_mul(limits::MEMORIES))
+        .total_tables(calls.saturating_mul(limits::TABLES))
+        .max_core_instances_per_component(limits::INSTANCES)
+        .max_memories_per_component(limits::MEMORIES)
+        .max_tables_per_component(limits::TABLES)
+        .max_memories_per_module(2)
+        .max_tables_per_module(4)
+        .table_elements(limits::TABLE_ELEMENTS)
+        .max_memory_size(limits::MEMORY_CEILING)
+        .max_unused_warm_slots(calls)
+        // Pages touched by the last call stay mapped and are wiped: half the cost of a small call.
+        .linear_memory_keep_resident(1 << 20)
+        .table_keep_resident(64 << 10)
+        .pagemap_scan(Enabled::Auto);
+    pool
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_without_room_for_a_pool_still_runs() {
+        let pooled = |calls| {
+            let engine = Engine::new(NonZeroU32::new(calls).unwrap()).unwrap();
+            engine.wasmtime().pooling_allocator_metrics().is_some()
+        };
+        assert!(pooled(2));
+        assert!(!pooled(1 << 20), "a pool for a million calls needs more address space than there is");
+    }
+
+    #[test]
+    fn the_ticker_ends_with_its_engine() {
+        let engine = Engine::new(NonZeroU32::MIN).unwrap();
+        let weak = engine.wasmtime().weak();
+        drop(engine);
+        // The last upgrade of the ticker may still be alive for an instant.
+        while weak.upgrade().is_some() {
+            thread::yield_now();
+        }
+        tick(&weak);
+    }
+}

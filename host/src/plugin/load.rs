@@ -1,0 +1,89 @@
+//! From bytes to a plugin that has answered once: nothing runs before everything that can be read has been checked.
+
+use trainyard_core::contract::Description;
+use wasmtime::component::Component;
+
+use super::{
+    CallError, Engine, Function, Limits, NotAComponent,
+    call::{Outcome, call},
+    component,
+    description::{self, DescriptionError},
+    limits,
+    log::one_line,
+    v0_1,
+};
+
+/// Why a plugin is not loaded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// More bytes than are read.
+    #[error("the component is too large: {bytes} bytes, at most {limit}")]
+    TooLarge {
+        /// How many.
+        bytes: usize,
+        /// How many may be.
+        limit: usize,
+    },
+    /// Some other file.
+    #[error("not a component: {0}")]
+    NotAComponent(#[from] NotAComponent),
+    /// A component, but no plugin.
+    #[error("not a plugin: it does not export trainyard:framework/framework, but {found:?}")]
+    MissingExport {
+        /// What it exports.
+        found: Vec<String>,
+    },
+    /// A plugin for another host.
+    #[error("the plugin is made for track {found} of the contract, this host supports {}", component::TRACK)]
+    UnsupportedTrack {
+        /// The plugin's.
+        found: String,
+    },
+    /// A plugin gets nothing but a log.
+    #[error("the plugin imports {import}, which no plugin is granted{hint}")]
+    ForbiddenImport {
+        /// What it asks for.
+        import: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// Not valid, or larger than the pool allows.
+    #[error("the component does not compile: {0}")]
+    Compile(String),
+    /// The names are right, the types are not.
+    #[error("the plugin does not fit the contract: {0}")]
+    Mismatch(String),
+    /// It does not answer.
+    #[error("the plugin cannot describe itself: {0}")]
+    Probe(#[source] CallError),
+    /// It answers what cannot be.
+    #[error("the description of the plugin is wrong: {0}")]
+    Description(#[from] DescriptionError),
+}
+
+/// Compiles a component and asks it what it is. Also returns what that call cost.
+pub(super) fn load(
+    engine: &Engine,
+    bytes: &[u8],
+    limits: &Limits,
+    name: &str,
+) -> Result<(v0_1::Prepared, Description, Outcome), LoadError> {
+    if bytes.len() > limits::COMPONENT {
+        return Err(LoadError::TooLarge { bytes: bytes.len(), limit: limits::COMPONENT });
+    }
+    component::check(bytes)?;
+    let compiled =
+        Component::from_binary(engine.wasmtime(), bytes).map_err(|error| LoadError::Compile(cause(&error)))?;
+    let prepared = v0_1::Prepared::new(&compiled).map_err(|error| LoadError::Mismatch(cause(&error)))?;
+    let outcome = call(&prepared, limits, name, Function::Describe, b"null");
+    let answer = outcome.answer.clone().map_err(LoadError::Probe)?;
+    let description = serde_json::from_slice(&answer);
+    let description = description.map_err(|error| LoadError::Probe(CallError::HostBug(error.to_string())))?;
+    description::check(&description)?;
+    Ok((prepared, description, outcome))
+}
+
+/// All that wasmtime says, in one line.
+fn cause(error: &wasmtime::Error) -> String {
+    one_line(&format!("{error:#}"))
+}

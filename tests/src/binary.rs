@@ -1,0 +1,33 @@
+//! The `trainyard` program under test.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::{env, fs};
+
+use anyhow::{Context, Result, ensure};
+
+/// Builds the program, once in this process, with the profile of this very program, and answers where it is.
+///
+/// Cargo tells a test only of the programs in its own package, and builds no others for it.
+pub fn trainyard() -> Result<PathBuf> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}"))).clone().map_err(anyhow::Error::msg)
+}
+
+fn build() -> Result<PathBuf> {
+    let here = env::current_exe()?;
+    // target/debug/deps/all-1234 or target/debug/control-plane
+    let folder = here.ancestors().find(|folder| folder.join("deps").is_dir());
+    let folder = folder.with_context(|| format!("{} is in no target folder", here.display()))?;
+    // The whole workspace, so that its features are those which the tests were built with: nothing is built twice.
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--locked", "--workspace", "--bin", "trainyard"]).current_dir(crate::ROOT);
+    if folder.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let target = folder.parent().with_context(|| format!("{} has no parent", folder.display()))?;
+    let status = cargo.arg("--target-dir").arg(target).status().context("cannot run cargo")?;
+    ensure!(status.success(), "cargo could not build trainyard");
+    Ok(fs::canonicalize(folder.join("trainyard"))?)
+}
