@@ -2,8 +2,6 @@
 //!
 //! In a target folder of their own, which all profiles share: what has not changed is not compiled again.
 
-#![expect(clippy::print_stdout, reason = "how a build script talks to cargo")]
-
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -16,16 +14,16 @@ fn main() -> Result<()> {
     let out = PathBuf::from(env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?);
     let target = target(&out).join("plugins");
     let bundled = fs::read_to_string("../plugins/bundled").context("../plugins/bundled")?;
-    let mut list = String::new();
+    let mut list = Vec::new();
     for name in bundled.lines() {
         let package = Path::new("../plugins").join(name);
         let component = trainyard_plugin_build::component(&package, &target)?;
-        let file = out.join(name).with_extension("wasm");
+        let file = out.join(format!("{name}.wasm"));
         fs::write(&file, component).with_context(|| file.display().to_string())?;
-        list += &format!("({name:?}, include_bytes!({file:?}).as_slice()),\n");
+        list.push(format!("({name:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm\")).as_slice()),\n"));
         println!("cargo::rerun-if-changed={}", package.display());
     }
-    fs::write(out.join("bundled.rs"), format!("&[\n{list}]\n")).context("bundled.rs")?;
+    fs::write(out.join("bundled.rs"), format!("&[\n{}]\n", list.concat())).context("bundled.rs")?;
     for path in SHARED {
         println!("cargo::rerun-if-changed={path}");
     }

@@ -70,7 +70,7 @@ pub fn operator(options: &OperatorOptions) -> Result<ExitCode, Failure> {
 /// Runs until SIGTERM or SIGINT.
 async fn run(options: &OperatorOptions, catalog: &Catalog) -> anyhow::Result<()> {
     let client = client(options).await?;
-    let metrics = Arc::new(Metrics::new());
+    let metrics = Arc::new(Metrics::new(catalog.plugins()));
     let mut servers = JoinSet::new();
     if let Some(listener) = serve::listen(options.metrics_bind_address, "metrics").await? {
         servers.spawn(serve::metrics(listener, metrics.clone()));
@@ -168,7 +168,7 @@ impl Yard {
             info!("all watches have begun");
             is_ready.send_replace(true);
             open.send_replace(true);
-            std::future::pending().await
+            std::future::pending::<()>().await;
         });
         let mut controllers = JoinSet::new();
         for ((kind, jobs), wakes) in kinds.into_iter().zip(jobs).zip(receivers) {
@@ -284,7 +284,9 @@ async fn control(
                 Wake::Job(key) => vec![key],
                 Wake::All => jobs.owners().iter().filter_map(|owner| controller::job_key(owner)).collect(),
             };
-            keys.into_iter().for_each(|key| drop(requests.send(queue::now(key))));
+            for key in keys {
+                drop(requests.send(queue::now(key)));
+            }
         }
     };
     tokio::select! {

@@ -58,10 +58,12 @@ fn plan_one(job: &UserJob) -> Result<Vec<Value>, Failure> {
     Ok(preview.objects)
 }
 
+/// Calls of plugins at once: more than there can be passes, for a pass makes one call at a time.
+const CALLS: NonZeroU32 = NonZeroU32::MIN.saturating_add(127);
+
 /// The plugins that a command on this machine works with.
 pub fn catalog(options: &PluginOptions) -> Result<Catalog, Failure> {
-    // One job at a time, one call at a time.
-    let engine = Engine::new(NonZeroU32::MIN.saturating_add(7)).map_err(Failure::trouble)?;
+    let engine = Engine::new(CALLS).map_err(Failure::trouble)?;
     Catalog::load(&engine, &options.plugins, &options.settings).map_err(input)
 }
 

@@ -110,14 +110,12 @@ impl Api {
 
 impl From<kube::Error> for ApiError {
     fn from(error: kube::Error) -> Self {
-        match error {
-            kube::Error::Api(status) => match (status.code, status.reason.as_str()) {
-                (409, "AlreadyExists") => Self::AlreadyExists(status.message),
-                (409, _) => Self::Conflict(status.message),
-                (404, _) => Self::NotFound(status.message),
-                _ => Self::Refused(status.message),
-            },
-            error => Self::Unreachable(Box::new(error)),
+        let kube::Error::Api(status) = error else { return Self::Unreachable(Box::new(error)) };
+        match (status.code, status.reason.as_str()) {
+            (409, "AlreadyExists") => Self::AlreadyExists(status.message),
+            (409, _) => Self::Conflict(status.message),
+            (404, _) => Self::NotFound(status.message),
+            _ => Self::Refused(status.message),
         }
     }
 }

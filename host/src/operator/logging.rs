@@ -17,7 +17,8 @@ pub(super) fn init(options: &OperatorOptions) -> Result<(), Failure> {
     match format(options)? {
         LogFormat::Json => log.json().flatten_event(true).init(),
         LogFormat::Text => {
-            log.with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()).init()
+            let has_colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            log.with_ansi(has_colour).init();
         }
     }
     Ok(())
@@ -37,9 +38,8 @@ fn format(options: &OperatorOptions) -> Result<LogFormat, Failure> {
 
 fn level(options: &OperatorOptions) -> Result<&'static str, Failure> {
     match options.zap_log_level.as_deref() {
-        None => Ok("info"),
+        None | Some("info") => Ok("info"),
         Some("debug") => Ok("debug"),
-        Some("info") => Ok("info"),
         Some("error" | "panic") => Ok("error"),
         Some(number) if number.parse::<u8>().is_ok_and(|number| number > 0) => Ok("trace"),
         Some(other) => Err(Failure::input(format!(

@@ -1,10 +1,16 @@
 //! Counters in the names, labels and help texts of v1, and what Trainyard adds.
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
-use prometheus_client::metrics::counter::Counter;
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, EncodeMetric as _, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use trainyard_core::think::Count;
+
+use crate::plugin::{Counters, Function, Plugin};
 
 /// All that `/metrics` shows.
 #[derive(Debug)]
@@ -50,8 +56,10 @@ pub(super) enum Outcome {
 }
 
 impl Metrics {
-    pub(super) fn new() -> Self {
+    /// With what these plugins cost.
+    pub(super) fn new(plugins: Vec<Plugin>) -> Self {
         let mut registry = Registry::default();
+        registry.register_collector(Box::new(Plugins(plugins)));
         let jobs = [
             (Counted::Created, "created"),
             (Counted::Deleted, "deleted"),
@@ -86,8 +94,49 @@ impl Metrics {
         let mut page = String::new();
         match text::encode(&mut page, &self.registry) {
             Ok(()) => page,
-            Err(std::fmt::Error) => String::new(),
+            Err(fmt::Error) => String::new(),
         }
+    }
+}
+
+/// Read when somebody asks.
+struct Plugins(Vec<Plugin>);
+
+impl fmt::Debug for Plugins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|plugin| &plugin.description().name)).finish()
+    }
+}
+
+impl Collector for Plugins {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.by_function(&mut encoder, "trainyard_plugin_calls", "Calls that ran in a plugin", Counters::calls)?;
+        let help = "Calls that were answered from memory";
+        self.by_function(&mut encoder, "trainyard_plugin_remembered", help, Counters::remembered)?;
+        let help = "Fuel that a plugin's calls have used";
+        let mut fuel = encoder.encode_descriptor("trainyard_plugin_fuel", help, None, MetricType::Counter)?;
+        for plugin in &self.0 {
+            let labels = [("plugin", plugin.description().name.as_str())];
+            ConstCounter::new(plugin.counters().fuel()).encode(fuel.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+impl Plugins {
+    fn by_function(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        name: &str,
+        help: &str,
+        count: impl Fn(&Counters, Function) -> u64,
+    ) -> fmt::Result {
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (plugin, function) in self.0.iter().flat_map(|plugin| Function::ALL.map(|function| (plugin, function))) {
+            let labels = [("plugin", plugin.description().name.as_str()), ("function", function.as_str())];
+            ConstCounter::new(count(plugin.counters(), function)).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
     }
 }
 
@@ -108,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_names_and_labels_are_v1s() {
-        let metrics = Metrics::new();
+        let metrics = Metrics::new(vec![]);
         metrics.count(Counted::Created, "pytorch", "ns");
         let page = metrics.text();
         assert!(

@@ -62,7 +62,9 @@ pub(super) async fn run<F, W>(
         tokio::select! {
             Some((key, outcome)) = under_way.next(), if !under_way.is_empty() => {
                 let pause = match outcome {
-                    Outcome::Failed => Some(pause(failures.entry(JobKey::clone(&key)).and_modify(|count| *count += 1).or_default())),
+                    Outcome::Failed => {
+                        Some(pause(*failures.entry(JobKey::clone(&key)).and_modify(|count| *count += 1).or_default()))
+                    },
                     Outcome::Done => { failures.remove(&key); None }
                     Outcome::Again(pause) => { failures.remove(&key); Some(pause) }
                 };
@@ -81,8 +83,8 @@ pub(super) async fn run<F, W>(
     }
 }
 
-fn pause(failures: &u32) -> Duration {
-    FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(*failures)).min(LAST_PAUSE)
+fn pause(failures: u32) -> Duration {
+    FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures)).min(LAST_PAUSE)
 }
 
 #[cfg(test)]

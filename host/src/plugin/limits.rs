@@ -24,7 +24,7 @@ pub(super) const TABLE_ELEMENTS: usize = 20_000;
 pub struct Limits {
     /// Time; 1 s. Meant for a slow machine: [`Self::fuel`] should run out first, since it does so every time.
     pub wall: Duration,
-    /// Instructions, roughly; 1e9, which is about 0.9 s. A plan for eight pods takes less than 1e6.
+    /// Instructions, roughly; 2e8, which is about 0.2 s. A plan takes less than 1e6 in Rust, 5e6 in an interpreter.
     pub fuel: u64,
     /// Bytes of all its memories together; 64 MiB. At most 1 GiB.
     pub memory: usize,
@@ -42,7 +42,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             wall: Duration::from_secs(1),
-            fuel: 1_000_000_000,
+            fuel: 200_000_000,
             memory: 64 << 20,
             output: 8 << 20,
             log_bytes: 64 << 10,

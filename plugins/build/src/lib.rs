@@ -37,15 +37,12 @@ pub enum BuildError {
         /// How cargo ended.
         status: ExitStatus,
     },
-    /// The package has no library.
-    #[error("the package in {} has no library target", .0.display())]
-    NoLibrary(PathBuf),
     /// The library is not a plugin.
-    #[error("the library of {} is no plugin, does it end with `trainyard_plugin::export!`? {reason}", .package.display())]
+    #[error("the library in {} is no plugin: {reason}", .package.display())]
     NotAPlugin {
         /// The plugin's folder.
         package: PathBuf,
-        /// What wit-component says.
+        /// What it lacks, or has too much.
         reason: String,
     },
 }
@@ -57,12 +54,12 @@ pub fn component(package: &Path, target: &Path) -> Result<Vec<u8>, BuildError> {
     let target = std::path::absolute(target).map_err(io(target))?;
     let toolchain = Toolchain::find(&package).ok_or(BuildError::NoToolchain)?;
     let mut cargo = toolchain.cargo(&package);
-    arguments(&mut cargo, &target);
+    arguments(&mut cargo, &package, &target);
     let output = cargo.stderr(Stdio::inherit()).output().map_err(io(Path::new(cargo.get_program())))?;
     if !output.status.success() {
         return Err(BuildError::Cargo { package, status: output.status });
     }
-    let module = module(&output.stdout).ok_or_else(|| BuildError::NoLibrary(package.clone()))?;
+    let module = module(&output.stdout);
     let module = std::fs::read(&module).map_err(io(&module))?;
     encode(&module).map_err(|reason| BuildError::NotAPlugin { package, reason })
 }
@@ -73,7 +70,7 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> BuildError + use<> {
 }
 
 /// The profile is small, and the same in every workspace: the operator compiles plugins to machine code at its start.
-fn arguments(cargo: &mut Command, target: &Path) {
+fn arguments(cargo: &mut Command, package: &Path, target: &Path) {
     let profile = [
         ("OPT_LEVEL", "s"),
         ("LTO", "fat"),
@@ -85,21 +82,29 @@ fn arguments(cargo: &mut Command, target: &Path) {
     cargo
         .envs(profile.map(|(name, value)| (format!("CARGO_PROFILE_RELEASE_{name}"), value)))
         .args(["rustc", "--release", "--lib", "--crate-type=cdylib", "--message-format=json-render-diagnostics"])
-        .args(["--target", TARGET, "--target-dir"])
+        .args(["--target", TARGET, "--manifest-path"])
+        .arg(package.join("Cargo.toml"))
+        .arg("--target-dir")
         .arg(target);
 }
 
 /// The library among cargo's messages: the last artifact that is WebAssembly.
-fn module(messages: &[u8]) -> Option<PathBuf> {
+fn module(messages: &[u8]) -> PathBuf {
     let messages = String::from_utf8_lossy(messages);
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let files = messages.filter_map(|message| message.get("filenames")?.as_array().cloned()).flatten();
     let mut files = files.filter_map(|file| file.as_str().map(PathBuf::from));
-    files.rfind(|file| file.extension().is_some_and(|extension| extension == "wasm"))
+    files.rfind(|file| file.extension().is_some_and(|extension| extension == "wasm")).unwrap_or_default()
 }
 
 fn encode(module: &[u8]) -> Result<Vec<u8>, String> {
     let mut encoder = ComponentEncoder::default();
     let component = encoder.validate(true).module(module).and_then(ComponentEncoder::encode);
-    component.map_err(|error| format!("{error:#}"))
+    let component = component.map_err(|error| format!("{error:#}"))?;
+    // Without `export!` there is a component all the same, an empty one.
+    let decoded = wit_component::decode(&component).map_err(|error| format!("{error:#}"))?;
+    let exports = decoded.resolve().worlds.iter().any(|(_, world)| !world.exports.is_empty());
+    exports
+        .then_some(component)
+        .ok_or_else(|| "it exports nothing, does it call `trainyard_plugin::export!`?".to_owned())
 }

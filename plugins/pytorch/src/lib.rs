@@ -106,7 +106,7 @@ impl Framework for PyTorch {
             if total.replica_type == decides && active > 0 {
                 verdicts.push(Verdict::Running(format!("PyTorchJob {of_job} is running.")));
             }
-            if total.failed > 0 && wanted > succeeded + active {
+            if total.failed > 0 && wanted > succeeded.saturating_add(active) {
                 verdicts.push(verdict::of_failures(job, total));
             }
             if matches!(verdicts.last(), Some(Verdict::Failed(_))) {

@@ -159,3 +159,63 @@ fn json(what: &str, text: &str) -> Value {
         Value::Null
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::Port;
+
+    fn job(object: &str) -> Job {
+        let kind = Kind {
+            kind: "RingJob".into(),
+            replica_specs: "ringReplicaSpecs".into(),
+            replica_types: ["Head", "Worker"].map(Into::into).into(),
+            port: Some(Port { name: "ring".into(), number: 7000 }),
+            ..Kind::default()
+        };
+        let description = Description {
+            name: "ring".into(),
+            version: "1".into(),
+            kinds: vec![kind],
+            objects: vec![],
+            settings_schema: "{}".into(),
+        };
+        let settings = json!({"text": "a", "number": 7, "flag": true, "list": []}).to_string();
+        Job::parse(&Context { name: "x".into(), namespace: "ns".into(), job: object.into(), settings }, &description)
+    }
+
+    #[test]
+    fn replica_types_come_in_the_order_of_the_kind_then_by_name() {
+        let specs = json!({"Worker": {"replicas": 3}, "Zoo": {}, "Head": {}, "Ape": {"replicas": u32::MAX}});
+        let job = job(&json!({"kind": "RingJob", "spec": {"ringReplicaSpecs": specs}}).to_string());
+        assert_eq!(job.replica_types(), ["Head", "Worker", "Ape", "Zoo"]);
+        assert_eq!(["Head", "Worker", "Ape", "Zoo", "Bee"].map(|each| job.replicas(each)), [1, 3, u32::MAX, 1, 0]);
+        assert_eq!(job.total_replicas(), u32::MAX);
+    }
+
+    #[test]
+    fn what_is_of_another_type_is_not_there() {
+        for object in [
+            "not JSON",
+            "[]",
+            r#"{"spec": 7}"#,
+            r#"{"spec": {"ringReplicaSpecs": []}}"#,
+            r#"{"spec": {"ringReplicaSpecs": {"Worker": 7}, "field": {}}}"#,
+            r#"{"spec": {"ringReplicaSpecs": {"Worker": {"replicas": -1, "restartPolicy": 7, "template": []}}, "field": null}}"#,
+        ] {
+            let job = job(object);
+            assert_eq!((job.text("/field"), job.number("/field"), job.flag("/field")), (None, None, false), "{object}");
+            assert_eq!((job.list("/field"), job.containers("Worker")), (&[][..], &[][..]), "{object}");
+            assert_eq!((job.replicas("Head"), job.restart_policy("Worker")), (0, RestartPolicy::Never), "{object}");
+        }
+    }
+
+    #[test]
+    fn a_setting_is_text_whatever_its_type() {
+        let job = job("{}");
+        let found = ["text", "number", "flag", "list", "other"].map(|name| job.setting(name));
+        assert_eq!(found.each_ref().map(Option::as_deref), [Some("a"), Some("7"), Some("true"), None, None]);
+    }
+}

@@ -5,7 +5,57 @@
 //! what pods mean, [`template`] for fragments that an admin supplies. `cargo test` runs a plugin natively, [`testing`]
 //! shows what the host would make of its answers.
 //!
-//! The meaning of every record and field is in `wit/framework.wit`.
+//! The meaning of every record and field is in `wit/framework.wit`. A whole plugin, for a framework whose replicas need
+//! to know where the first of them is:
+//!
+//! ```
+//! use trainyard_plugin::plan::{env, host, rank, replica};
+//! use trainyard_plugin::{
+//!     Assessment, Description, Framework, Issue, Job, JobPlan, Kind, Network, Observed, Port, Refusal, ReplicaPlan,
+//!     Verdict, issue,
+//! };
+//!
+//! struct Ring;
+//!
+//! trainyard_plugin::export!(Ring);
+//!
+//! impl Framework for Ring {
+//!     fn describe() -> Description {
+//!         Description {
+//!             name: "ring".into(),
+//!             version: env!("CARGO_PKG_VERSION").into(),
+//!             kinds: vec![Kind {
+//!                 group: "example.org".into(),
+//!                 kind: "RingJob".into(),
+//!                 plural: "ringjobs".into(),
+//!                 replica_specs: "ringReplicaSpecs".into(),
+//!                 replica_types: vec!["Worker".into()],
+//!                 container: "ring".into(),
+//!                 port: Some(Port { name: "ring".into(), number: 7000 }),
+//!                 ..Kind::default()
+//!             }],
+//!             objects: vec![],
+//!             settings_schema: "{}".into(),
+//!         }
+//!     }
+//!
+//!     fn validate(job: &Job, _old: Option<&Job>) -> Vec<Issue> {
+//!         issue::replica_map(job).into_iter().chain(issue::containers(job, "Worker")).collect()
+//!     }
+//!
+//!     fn plan(_job: &Job) -> Result<JobPlan, Refusal> {
+//!         let env = vec![env("FIRST", host("Worker", 0)), env("ME", rank(0))];
+//!         let replicas = vec![ReplicaPlan { env, ..replica("Worker") }];
+//!         Ok(JobPlan { replicas, network: Network::ServicePerReplica, objects: vec![], ssh_keys: vec![] })
+//!     }
+//!
+//!     fn assess(job: &Job, seen: &Observed) -> Assessment {
+//!         let workers = seen.total("Worker").filter(|workers| workers.succeeded == workers.wanted);
+//!         let done = workers.map(|_| Verdict::Succeeded(format!("RingJob {} has come round.", job.name)));
+//!         Vec::from_iter(done).into()
+//!     }
+//! }
+//! ```
 
 pub use serde_json;
 
@@ -51,11 +101,7 @@ pub trait Framework {
     fn assess(job: &Job, seen: &Observed) -> Assessment;
 }
 
-/// Makes a [`Framework`] the one that the component exports.
-///
-/// ```ignore
-/// trainyard_plugin::export!(PyTorch);
-/// ```
+/// Makes a [`Framework`] the one that the component exports. In a native build, as for tests, it does nothing.
 #[macro_export]
 macro_rules! export {
     ($framework:ty) => {

@@ -51,12 +51,15 @@ fn marked(value: &Value, at: String, found: &mut impl FnMut(String, &str)) {
     match value {
         Value::String(text) if text.contains(BEGIN) => found(at, text),
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(index, item)| marked(item, format!("{at}/{index}"), found))
+            for (index, item) in items.iter().enumerate() {
+                marked(item, format!("{at}/{index}"), found);
+            }
         }
-        Value::Object(fields) => fields.iter().for_each(|(name, field)| {
-            let name = name.replace('~', "~0").replace('/', "~1");
-            marked(field, format!("{at}/{name}"), found);
-        }),
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                marked(field, format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")), found);
+            }
+        }
         Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

@@ -1,5 +1,10 @@
 //! Tests that cross crates: one binary, so one link; a module for each kind, cheapest first.
 #![cfg(test)]
 
+mod conformance;
+mod contract;
 mod control_plane;
+mod golden;
 mod house;
+mod operator;
+mod run;

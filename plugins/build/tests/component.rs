@@ -1,23 +1,23 @@
-//! The plugins of this workspace as components, from their sources.
+//! The packages of this folder as components, from their sources.
 
 use std::path::Path;
 
+use trainyard_plugin_build::BuildError;
 use wit_component::DecodedWasm;
 
-fn component(plugin: &str) -> Vec<u8> {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(plugin);
+fn component(package: &str) -> Result<Vec<u8>, BuildError> {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(package);
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../plugins");
-    trainyard_plugin_build::component(&package, &target).unwrap()
+    trainyard_plugin_build::component(&package, &target)
 }
 
 #[test]
 fn a_component_can_call_the_log_and_nothing_else() {
     for plugin in include_str!("../../bundled").lines() {
-        let bytes = component(plugin);
+        let bytes = component(plugin).unwrap();
         let DecodedWasm::Component(resolve, world) = wit_component::decode(&bytes).unwrap() else {
             panic!("{plugin} is a package, not a component");
         };
-        println!("{plugin}: {} bytes", bytes.len());
         let functions = |key: &_| {
             let interface = match key {
                 wit_parser::WorldKey::Interface(id) => &resolve.interfaces[*id],
@@ -33,5 +33,19 @@ fn a_component_can_call_the_log_and_nothing_else() {
         let exports: Vec<_> = world.exports.keys().flat_map(functions).collect();
         let five = ["describe", "default", "validate", "plan", "assess"];
         assert_eq!(exports, five.map(|name| format!("trainyard:framework/framework@0.1.0.{name}")), "{plugin}");
+    }
+}
+
+#[test]
+fn a_package_that_makes_no_component_is_named() {
+    for (package, expected) in [
+        ("sdk", "the library in PACKAGE is no plugin: it exports nothing, does it call `trainyard_plugin::export!`?"),
+        ("pytorch/src", "cargo could not build the plugin in PACKAGE: exit status: 101"),
+        ("nowhere", "cannot use PACKAGE: No such file or directory (os error 2)"),
+    ] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(package);
+        let folder = folder.canonicalize().unwrap_or(folder);
+        let expected = expected.replace("PACKAGE", &folder.display().to_string());
+        assert_eq!(component(package).unwrap_err().to_string(), expected);
     }
 }

@@ -1,0 +1,71 @@
+//! What the contract promises of every bundled plugin, on the real engine: the same answer each time, and as large and as
+//! costly for ten thousand replicas as for one.
+
+use std::num::NonZeroU32;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
+use trainyard::bundled::BUNDLED;
+use trainyard::plugin::{Engine, Limits, Plugin};
+use trainyard_core::contract::{Context, Kind};
+use trainyard_core::job::Job;
+use trainyard_core::json::merge;
+
+/// Replicas of the largest type.
+const SIZES: [u32; 5] = [1, 8, 64, 512, 10_000];
+/// What digits alone may make of an answer, in bytes, and of its cost.
+const DIGITS: usize = 64;
+const FUEL: f64 = 0.05;
+
+fn plugins() -> Result<Vec<Plugin>> {
+    let engine = Engine::new(NonZeroU32::MIN)?;
+    BUNDLED.iter().map(|(_, bytes)| Ok(Plugin::load(&engine, bytes, Limits::default())?)).collect()
+}
+
+/// One replica of every type that users know, but for the last.
+fn context(kind: &Kind, replicas: u32) -> Result<Context> {
+    let containers = json!([{"name": kind.container, "image": "train:1.0"}]);
+    let spec = |replicas| json!({"replicas": replicas, "template": {"spec": {"containers": containers}}});
+    let mut types: Vec<_> = kind.replica_types.iter().map(|known| (known.name.clone(), spec(1))).collect();
+    types.last_mut().context("a kind without replica types")?.1 = spec(replicas);
+    let types: serde_json::Map<_, _> = types.into_iter().collect();
+    let mut object = json!({
+        "apiVersion": format!("{}/{}", kind.group, kind.version),
+        "kind": kind.kind,
+        "metadata": {"name": "train", "namespace": "ml", "uid": "1"},
+    });
+    merge(&mut object, &json!({"spec": {&kind.replica_specs: types}}));
+    Ok(Job::parse(kind, &object).map_err(|error| anyhow::anyhow!("{error}"))?.context(&json!({})))
+}
+
+#[test]
+fn a_plan_is_the_same_each_time() -> Result<()> {
+    let (one, other) = (plugins()?, plugins()?);
+    for (one, other) in one.iter().zip(&other) {
+        for kind in &one.description().kinds {
+            let context = context(kind, 3)?;
+            assert_eq!(one.plan(&context)?, other.plan(&context)?, "{}", kind.kind);
+            assert_eq!(one.validate(&context, None)?, [], "{}", kind.kind);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_plan_does_not_grow_with_the_job() -> Result<()> {
+    for plugin in plugins()? {
+        for kind in &plugin.description().kinds {
+            let mut first = None;
+            for size in SIZES {
+                let before = plugin.counters().fuel();
+                let bytes = serde_json::to_vec(&plugin.plan(&context(kind, size)?)?)?.len();
+                #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+                let fuel = (plugin.counters().fuel() - before) as f64;
+                let (least, cost) = *first.get_or_insert((bytes, fuel));
+                ensure!(bytes <= least + DIGITS, "{}: {bytes} bytes for {size}, {least} for 1", kind.kind);
+                ensure!(fuel <= cost * (1.0 + FUEL), "{}: fuel {fuel} for {size}, {cost} for 1", kind.kind);
+            }
+        }
+    }
+    Ok(())
+}

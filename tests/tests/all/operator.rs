@@ -1,0 +1,13 @@
+//! The operator on a real control plane: kubectl is the user, kwok plays the nodes, and the operator may do what `deploy/`
+//! grants it, in a namespace of its own.
+
+mod cost;
+mod failure;
+mod interrupted;
+mod made_up;
+mod many;
+mod place;
+mod preview;
+mod role;
+mod user;
+mod whole_job;

@@ -1,0 +1,95 @@
+//! Operators that end while jobs run, and others that go on.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+use trainyard_tests::control_plane::Operator;
+
+use super::place::{PYTORCH, Place, counter, text};
+
+/// More than it takes to end what is under way, less than a kubelet waits before it kills.
+const PROMPT: Duration = Duration::from_secs(5);
+
+fn terminate(operator: Operator<'_>) -> Result<()> {
+    let asked = Instant::now();
+    let status = operator.terminate()?;
+    ensure!(status.code() == Some(0), "the operator ended with {status}");
+    ensure!(asked.elapsed() < PROMPT, "the operator took {:?} to end", asked.elapsed());
+    Ok(())
+}
+
+fn kill(operator: Operator<'_>) -> Result<()> {
+    drop(operator); // SIGKILL
+    Ok(())
+}
+
+#[test]
+fn another_operator_goes_on_and_makes_no_pod_anew() -> Result<()> {
+    let ends: [(&str, fn(Operator<'_>) -> Result<()>); 2] = [("terminated", terminate), ("killed", kill)];
+    for (name, end) in ends {
+        let Some(place) = Place::new(name)? else { return Ok(()) };
+
+        // While pods are being made.
+        let operator = place.operator(&[])?;
+        place.apply(&PYTORCH.job("mnist", &[("Master", 1), ("Worker", 30)], json!({})))?;
+        place.wait("pod/mnist-master-0", "create")?;
+        end(operator)?;
+        let first = place.pods()?;
+
+        let operator = place.operator(&[])?;
+        place.wait("pytorchjob/mnist", "jsonpath={.status.replicaStatuses.Worker.active}=30")?;
+        place.wait_for("pytorchjob/mnist", "Running")?;
+        let all = place.pods()?;
+        assert_eq!(all.len(), 31, "{name}");
+        assert!(first.iter().all(|(pod, uid)| all[pod] == *uid), "{name}: {first:#?} {all:#?}");
+
+        // While they run; the master ends while nobody looks.
+        end(operator)?;
+        place.end("mnist-master-0", 0)?;
+        place.wait("pod/mnist-master-0", "jsonpath={.status.phase}=Succeeded")?;
+        let operator = place.operator(&[])?;
+        place.wait_for("pytorchjob/mnist", "Succeeded")?;
+        assert_eq!(place.pods()?, all, "{name}");
+        assert_eq!(counter(&operator.metrics()?, "training_operator_jobs_created_total"), 0, "{name}: counted already");
+        terminate(operator)?;
+        let changes = place.changes()?;
+        let made = |what: &str| changes.iter().filter(|change| **change == ("create".into(), what.into(), 201)).count();
+        // The answer to a request of who is killed may be written down as another.
+        let at_least = if name == "killed" { 0 } else { 31 };
+        let range = at_least..=31;
+        assert!(range.contains(&made("pods")) && range.contains(&made("services")), "{name}: {changes:?}");
+        assert!(changes.iter().all(|(verb, _, _)| verb != "delete"), "{name}: {changes:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn one_of_two_operators_leads_and_the_other_takes_over() -> Result<()> {
+    let Some(place) = Place::new("leases")? else { return Ok(()) };
+    let elect = ["--leader-elect", "--leader-election-id=test"];
+    let job = |name| PYTORCH.job(name, &[("Worker", 1)], json!({"test/complete-after": "0s"}));
+    let created = |operator: &Operator<'_>| -> Result<u64> {
+        Ok(counter(&operator.metrics()?, "training_operator_jobs_created_total"))
+    };
+    let holder = || Ok::<_, anyhow::Error>(text(&place.get("lease/test")?["spec"]["holderIdentity"]));
+
+    let first = place.operator(&elect)?;
+    place.wait("lease/test", "create")?;
+    place.wait("lease/test", "jsonpath={.spec.holderIdentity}")?;
+    let leader = holder()?;
+    let second = place.operator(&elect)?;
+    place.apply(&job("one"))?;
+    place.wait_for("pytorchjob/one", "Succeeded")?;
+    assert_eq!((created(&first)?, created(&second)?), (1, 0));
+    assert_eq!(holder()?, leader);
+
+    terminate(first)?;
+    place.apply(&job("two"))?;
+    place.wait_for("pytorchjob/two", "Succeeded")?;
+    assert_eq!(created(&second)?, 1);
+    assert_ne!(holder()?, leader);
+    terminate(second)?;
+    assert_eq!(holder()?, "", "who ends gives the lease back");
+    Ok(())
+}

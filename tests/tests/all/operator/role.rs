@@ -1,0 +1,97 @@
+//! What `deploy/rbac.yaml` grants is what an operator uses: all of it, and no more.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::place::{PYTORCH, Place, XGBOOST, resource, text};
+
+/// Granted, but not asked for by the test below.
+const REST: [(&str, &str, &str); 5] = [
+    ("update", "pytorchjobs/finalizers", "no request: Kubernetes checks it when an object with an owner is made"),
+    ("update", "xgboostjobs/finalizers", "likewise"),
+    ("create", "secrets", "no framework that is bundled starts its replicas by ssh"),
+    ("get", "secrets", "likewise"),
+    ("delete", "xgboostjobs", "the test deletes a PyTorchJob; the code is the same"),
+];
+
+#[test]
+fn the_role_grants_what_is_used_and_no_more() -> Result<()> {
+    let Some(place) = Place::new("role")? else { return Ok(()) };
+    foreign(&place)?;
+    let operator = place.operator(&["--leader-elect"])?;
+    let mut job = PYTORCH.job("mnist", &[("Worker", 2)], json!({}));
+    let resource_metric = json!({"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}});
+    let metrics = json!([{"type": "Resource", "resource": resource_metric}]);
+    job["spec"]["elasticPolicy"] = json!({"minReplicas": 1, "maxReplicas": 2, "metrics": metrics});
+    place.apply(&job)?;
+    place.apply(&XGBOOST.job("trees", &[("Master", 1)], json!({})))?;
+
+    // What is in the way is looked at: an autoscaler, then a pod, then a service.
+    let ours = |object: &str| place.wait(object, "jsonpath={.metadata.ownerReferences[0].name}=mnist");
+    for (object, event) in [
+        ("hpa/mnist", "ErrResourceExists"),
+        ("pod/mnist-worker-0", "FailedCreatePod"),
+        ("service/mnist-worker-0", "FailedCreateService"),
+    ] {
+        place.cluster.wait_until(60, event, || {
+            let told = place.events("pytorchjob/mnist")?;
+            anyhow::ensure!(told.iter().any(|[_, reason, _]| reason == event), "{told:#?}");
+            Ok(())
+        })?;
+        place.kubectl(&["delete", object])?;
+        place.wait(object, "create")?;
+        ours(object)?;
+    }
+    place.wait("pytorchjob/mnist", "jsonpath={.status.replicaStatuses.Worker.active}=2")?;
+    change(&place, &json!({"elasticPolicy": {"maxReplicas": 3}}))?;
+    place.wait("hpa/mnist", "jsonpath={.spec.maxReplicas}=3")?;
+    change(&place, &json!({"runPolicy": {"suspend": true}}))?;
+    place.wait_until_made(&["pod/trees-master-0", "service/trees-master-0"])?;
+    change(&place, &json!({"runPolicy": {"suspend": false, "ttlSecondsAfterFinished": 0}}))?;
+    place.wait("pytorchjob/mnist", "jsonpath={.status.replicaStatuses.Worker.active}=2")?;
+    place.end("mnist-worker-0", 0)?;
+    place.wait("pytorchjob/mnist", "delete")?;
+    assert!(operator.terminate()?.success());
+
+    let requests = place.requests()?;
+    let refused: Vec<_> = requests.iter().filter(|request| request.code == 403).collect();
+    assert!(refused.is_empty(), "{refused:#?}");
+    let used = requests.into_iter().map(|request| (request.verb, resource(&request.uri)));
+    let rest = REST.map(|(verb, what, _)| (verb.to_owned(), what.to_owned()));
+    assert_eq!(granted(&place)?, used.chain(rest).collect());
+    Ok(())
+}
+
+/// Objects of others with the names that the job's will want.
+fn foreign(place: &Place) -> Result<()> {
+    let target = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "other"});
+    for (api_version, kind, name, spec) in [
+        ("autoscaling/v2", "HorizontalPodAutoscaler", "mnist", json!({"scaleTargetRef": target, "maxReplicas": 1})),
+        ("v1", "Pod", "mnist-worker-0", json!({"containers": [{"name": "other", "image": "fake"}]})),
+        ("v1", "Service", "mnist-worker-0", json!({"ports": [{"port": 80}]})),
+    ] {
+        let metadata = json!({"name": name});
+        place.apply(&json!({"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}))?;
+    }
+    Ok(())
+}
+
+fn change(place: &Place, spec: &Value) -> Result<()> {
+    let patch = json!({"spec": spec}).to_string();
+    place.kubectl(&["patch", "pytorchjob/mnist", "--type=merge", "--patch", &patch]).map(drop)
+}
+
+/// Verbs and resources.
+fn granted(place: &Place) -> Result<BTreeSet<(String, String)>> {
+    let role = place.get("clusterrole/training-operator")?;
+    let mut granted = BTreeSet::new();
+    for rule in role["rules"].as_array().into_iter().flatten() {
+        let list = |field: &str| rule[field].as_array().into_iter().flatten().map(text).collect::<Vec<_>>();
+        for what in list("resources") {
+            granted.extend(list("verbs").into_iter().map(|verb| (verb, what.clone())));
+        }
+    }
+    Ok(granted)
+}

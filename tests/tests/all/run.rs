@@ -1,0 +1,8 @@
+//! `trainyard run`, `plan` and the rest of the command line: the real program, real plugins, real processes.
+
+mod endings;
+mod input;
+mod life;
+mod output;
+mod plan;
+mod program;
