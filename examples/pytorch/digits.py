@@ -26,10 +26,12 @@ def main():
     dist.init_process_group("gloo")
     problem = wrong_ranks() or train()
     dist.barrier()  # rank 0 holds the rendezvous: it may not leave before the others are done
-    # By now the model is gone. If it were the last to let go of the process group, it could wait for ever for a thread of
-    # the group that waits for Python's lock.
-    dist.destroy_process_group()
-    sys.exit(problem)
+    if problem:
+        print(problem, file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # No dist.destroy_process_group(): it holds Python's lock while it waits for threads that may be waiting for that lock.
+    os._exit(1 if problem else 0)
 
 
 def train():

@@ -152,7 +152,7 @@ impl Catalog {
     }
 
     fn unknown(&self, wanted: String) -> UnknownKind {
-        UnknownKind { wanted, known: self.kinds.iter().map(|loaded| loaded.to_string()).collect() }
+        UnknownKind { wanted, known: self.kinds.iter().map(ToString::to_string).collect() }
     }
 }
 
@@ -200,12 +200,11 @@ impl Planner for Plugin {
 }
 
 fn planner_error(error: CallError) -> PlannerError {
-    let is_repeatable = error.is_repeatable();
-    match error {
-        CallError::Refused(refusal) => PlannerError::Refused(refusal),
-        error if is_repeatable => PlannerError::Faulty(error.to_string()),
-        error => PlannerError::Unavailable(error.to_string()),
+    if let CallError::Refused(refusal) = error {
+        return PlannerError::Refused(refusal);
     }
+    let kind = if error.is_repeatable() { PlannerError::Faulty } else { PlannerError::Unavailable };
+    kind(error.to_string())
 }
 
 struct Source {

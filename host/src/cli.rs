@@ -40,18 +40,12 @@ pub enum Command {
     Plan(PlanOptions),
     /// Run the jobs of a cluster
     Operator(Box<OperatorOptions>),
-    /// Print the CustomResourceDefinitions of the kinds that are loaded
+    /// Print the definitions (CRD) of the kinds that are loaded
     Crds(CrdsOptions),
     /// Print the completion of a shell: source <(trainyard completion bash)
     Completion {
         /// The shell
         shell: Shell,
-    },
-    /// One replica of a local run: told what to run, and when to stop, on standard input.
-    #[command(name = "__replica", hide = true)]
-    Replica {
-        /// As process lists show it.
-        name: String,
     },
 }
 

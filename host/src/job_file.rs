@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
+use trainyard_core::json;
 
 use crate::catalog::{Catalog, LoadedKind, UnknownKind};
 
@@ -102,7 +103,7 @@ impl JobFile {
             match catalog.find(&api_version, &kind) {
                 Ok(loaded) => jobs.push(UserJob { loaded: loaded.clone(), object: in_namespace(object) }),
                 Err(source) => {
-                    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+                    let name = json::text(&object, "/metadata/name");
                     ignored.push(format!("{place}: {kind} {name:?} is left out: it is no job"));
                     unknown.get_or_insert(JobFileError::UnknownKind { place, source });
                 }
@@ -132,14 +133,14 @@ impl JobFile {
 impl UserJob {
     /// `metadata.name`.
     pub fn name(&self) -> &str {
-        self.object["metadata"]["name"].as_str().unwrap_or_default()
+        json::text(&self.object, "/metadata/name")
     }
 }
 
 /// `PyTorchJob default/mnist`
 impl std::fmt::Display for UserJob {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let namespace = self.object["metadata"]["namespace"].as_str().unwrap_or_default();
+        let namespace = json::text(&self.object, "/metadata/namespace");
         write!(f, "{} {namespace}/{}", self.loaded.kind.kind, self.name())
     }
 }

@@ -9,32 +9,34 @@ use trainyard::failure::Failure;
 use trainyard::{crd, operator, plan, run};
 
 fn main() -> ExitCode {
-    let done = match cli::parse(std::env::args_os()) {
-        Parsed::Command(command) => act(command),
+    let arguments: Vec<_> = std::env::args_os().collect();
+    if let [_, command, name] = &*arguments
+        && *command == run::REPLICA
+    {
+        return run::replica(&name.to_string_lossy());
+    }
+    match cli::parse(arguments) {
         Parsed::Say(said) => said.exit(),
-    };
-    done.unwrap_or_else(|failure| {
-        tell(&failure.problems);
-        ExitCode::from(failure.code)
-    })
+        Parsed::Command(command) => act(command).unwrap_or_else(|failure| {
+            tell(&failure.problems);
+            ExitCode::from(failure.code)
+        }),
+    }
 }
 
 fn act(command: Command) -> Result<ExitCode, Failure> {
-    match command {
-        Command::Replica { name } => return Ok(run::replica(&name)),
-        Command::Operator(_) => {}
-        Command::Run(_) | Command::Plan(_) | Command::Crds(_) | Command::Completion { .. } => log_warnings(),
+    if !matches!(command, Command::Operator(_)) {
+        log_warnings();
     }
     match command {
         Command::Run(options) => run::run(&options),
         Command::Plan(options) => plan::plan(&options),
         Command::Crds(options) => crds(&options),
+        Command::Operator(options) => operator::operator(&options),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "trainyard", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Operator(options) => operator::operator(&options),
-        Command::Replica { .. } => Ok(ExitCode::SUCCESS),
     }
 }
 
@@ -45,7 +47,7 @@ fn crds(options: &CrdsOptions) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What plugins and libraries have to say on a laptop: RUST_LOG changes it.
+/// What plugins and libraries have to say on a laptop: `RUST_LOG` changes it.
 fn log_warnings() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env();
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));

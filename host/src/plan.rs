@@ -21,7 +21,7 @@ use crate::job_file::{JobFile, UserJob, unknown_fields};
 use crate::plugin::Engine;
 
 pub use self::preview::Preview;
-pub(crate) use self::preview::meta;
+pub(crate) use self::preview::{meta, replica_type, set_status};
 
 /// Prints the plan of every job in the file, or of the one that is named.
 pub fn plan(options: &PlanOptions) -> Result<ExitCode, Failure> {

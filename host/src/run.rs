@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use trainyard_core::contract::Network;
 use trainyard_core::job::Job;
-use trainyard_core::label;
+use trainyard_core::json;
 use trainyard_core::planner::Planner;
 
 use self::output::Style;
@@ -38,7 +38,7 @@ use crate::failure::{Failure, chain};
 use crate::job_file::{JobFile, UserJob};
 use crate::plan::{self, Checked, Preview};
 
-pub use self::guard::replica;
+pub use self::guard::{REPLICA, replica};
 
 /// Runs the job of a file to its end.
 pub fn run(options: &RunOptions) -> Result<ExitCode, Failure> {
@@ -50,7 +50,7 @@ pub fn run(options: &RunOptions) -> Result<ExitCode, Failure> {
     plan::tell("note", &file.ignored);
     let Checked { mut object, warnings } = plan::check(job)?;
     plan::tell("warning", &warnings);
-    object["metadata"]["uid"] = world::uid(job.name()).into();
+    json::merge(&mut object, &serde_json::json!({"metadata": {"uid": world::uid(job.name())}}));
     let planned = with_defaults(&job.loaded, &object)?;
     refuse_other_ways(job, &planned)?;
     let (ports, addresses) = Ports::keep(&job.loaded.kind, &planned).map_err(Failure::trouble)?;
@@ -68,7 +68,7 @@ fn session(job: &UserJob, object: Value, preview: &Preview, ports: Ports) -> Res
     let (sender, events) = mpsc::channel();
     signals::forward(sender.clone()).map_err(Failure::trouble)?;
     process_tree::adopt_orphans().map_err(Failure::trouble)?;
-    let names: Vec<_> = preview.pods().filter_map(|pod| pod["metadata"]["name"].as_str()).map(str::to_owned).collect();
+    let names: Vec<_> = preview.pods().map(|pod| json::text(pod, "/metadata/name").to_owned()).collect();
     let prefix = format!("{}-", job.name());
     let style = Style::of(names.iter().map(|name| name.strip_prefix(&prefix).unwrap_or(name)));
     let stage = Stage { style, events: sender, guards: Arc::new(Mutex::default()) };
@@ -109,7 +109,7 @@ fn check_programs(container: &str, planned: &Job, preview: &Preview) -> Result<(
     for pod in preview.pods() {
         let mut pod = pod.clone();
         world::settle(&mut pod, "");
-        let replica_type = pod["metadata"]["labels"][label::REPLICA_TYPE].as_str().unwrap_or_default();
+        let replica_type = plan::replica_type(&pod);
         let errors = Program::of(&pod, container).err().unwrap_or_default();
         problems.extend(errors.iter().map(|error| format!("{replica_type}: {error}")));
     }

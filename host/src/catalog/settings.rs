@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 use trainyard_core::contract::Description;
+use trainyard_core::json;
 
 /// One setting, as the user gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,19 +123,19 @@ fn value(setting: &Setting, name: &str, property: &Value) -> Result<Option<Value
             Err(source) => Err(SettingError::Unreadable { shown: shown.clone(), path: text.into(), source }),
         };
     }
-    let (value, expected) = match property["type"].as_str() {
-        Some("integer") => (text.parse::<i64>().ok().map(Value::from), "an integer"),
-        Some("number") => (text.parse::<f64>().ok().map(Value::from), "a number"),
-        Some("boolean") => (text.parse::<bool>().ok().map(Value::from), "true or false"),
-        Some("array" | "object") => (serde_json::from_str(text).ok(), "JSON"),
-        Some(_) | None => (Some(Value::from(text.as_str())), "a string"),
+    let (value, expected) = match json::text(property, "/type") {
+        "integer" => (text.parse::<i64>().ok().map(Value::from), "an integer"),
+        "number" => (text.parse::<f64>().ok().map(Value::from), "a number"),
+        "boolean" => (text.parse::<bool>().ok().map(Value::from), "true or false"),
+        "array" | "object" => (serde_json::from_str(text).ok(), "JSON"),
+        _ => (Some(Value::from(text.as_str())), "a string"),
     };
     let invalid = || SettingError::Invalid { shown: shown.clone(), value: text.clone(), expected };
     value.ok_or_else(invalid).map(Some)
 }
 
 fn default_file(property: &Value) -> Option<&str> {
-    property["default"].as_str()
+    property.get("default")?.as_str()
 }
 
 fn names(plugin: &Description, separator: char) -> Vec<String> {
@@ -143,7 +144,7 @@ fn names(plugin: &Description, separator: char) -> Vec<String> {
 
 fn schema(plugin: &Description) -> Map<String, Value> {
     let schema: Value = serde_json::from_str(&plugin.settings_schema).unwrap_or_default();
-    schema["properties"].as_object().cloned().unwrap_or_default()
+    schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ use super::PluginOptions;
     after_help = "Flags are those of Training Operator v1.9.4, in Go's syntax, too (-flag, --flag value, --flag=value).\n\
                   A setting of a plugin is set with --set, or as v1 does it: --PLUGIN-SETTING VALUE."
 )]
-#[expect(clippy::struct_excessive_bools, reason = "flags are what a command line has")]
 pub struct OperatorOptions {
     /// Where metrics are served; 0: nowhere
     #[arg(long, value_name = "ADDRESS", default_value = ":8080")]

@@ -13,12 +13,12 @@ pub fn unknown_fields(definition: &Value, object: &Value) -> Vec<String> {
 }
 
 fn collect(schema: &Value, value: &Value, path: &str, found: &mut Vec<String>) {
-    if schema["x-kubernetes-preserve-unknown-fields"] == true {
+    if schema.get("x-kubernetes-preserve-unknown-fields").and_then(Value::as_bool) == Some(true) {
         return;
     }
     match value {
         Value::Object(fields) => {
-            let properties = schema["properties"].as_object();
+            let properties = schema.get("properties").and_then(Value::as_object);
             let others = schema.get("additionalProperties");
             for (name, value) in fields {
                 let known = properties.and_then(|properties| properties.get(name)).or(others);
@@ -30,8 +30,9 @@ fn collect(schema: &Value, value: &Value, path: &str, found: &mut Vec<String>) {
             }
         }
         Value::Array(items) => {
+            let Some(schema) = schema.get("items") else { return };
             for (index, item) in items.iter().enumerate() {
-                collect(&schema["items"], item, &format!("{path}[{index}]"), found);
+                collect(schema, item, &format!("{path}[{index}]"), found);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 use trainyard_core::action::Action;
+use trainyard_core::json;
+use trainyard_core::label;
 use trainyard_core::observed::{
     ContainerState, ContainerStatus, Meta, Observed, Pod, PodCondition, PodStatus, Terminated,
 };
-use trainyard_core::status::ConditionType;
+use trainyard_core::status::{ConditionType, JobStatus};
 use trainyard_core::think::{Framework, think};
 
 use super::planner;
@@ -41,7 +43,7 @@ impl Preview {
                 if let Some(refused) = failed {
                     return Err(Failure::input(&refused.message));
                 }
-                job["status"] = serde_json::to_value(&status).map_err(Failure::trouble)?;
+                set_status(&mut job, &status);
             }
             let before = preview.objects.len();
             preview.objects.extend(thought.batches.into_iter().flatten().filter_map(|action| seen.take(action)));
@@ -61,7 +63,7 @@ impl Preview {
 
     /// The pods among the objects.
     pub fn pods(&self) -> impl Iterator<Item = &Value> {
-        self.objects.iter().filter(|object| object["kind"] == "Pod")
+        self.objects.iter().filter(|object| json::text(object, "/kind") == "Pod")
     }
 }
 
@@ -119,10 +121,21 @@ impl Seen {
 
 /// What the core reads of metadata.
 pub(crate) fn meta(object: &Value) -> Meta {
-    let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
-    let labels = object["metadata"]["labels"].as_object().into_iter().flatten();
+    let text = |pointer| json::text(object, pointer).to_owned();
+    let labels = object.pointer("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
     let labels = labels.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
-    Meta { name: text("name"), uid: text("uid"), labels: labels.collect(), created: None, deleting: false }
+    Meta {
+        name: text("/metadata/name"),
+        uid: text("/metadata/uid"),
+        labels: labels.collect(),
+        created: None,
+        deleting: false,
+    }
+}
+
+/// In lower case, as pods carry it.
+pub(crate) fn replica_type(pod: &Value) -> String {
+    meta(pod).labels.remove(label::REPLICA_TYPE).unwrap_or_default()
 }
 
 fn pod(meta: Meta, container: &str, succeeded: bool) -> Pod {
@@ -136,6 +149,13 @@ fn pod(meta: Meta, container: &str, succeeded: bool) -> Pod {
         ..PodStatus::default()
     };
     Pod { meta, node: None, status }
+}
+
+/// What an API server does with a status.
+pub(crate) fn set_status(job: &mut Value, status: &JobStatus) {
+    if let (Some(fields), Ok(status)) = (job.as_object_mut(), serde_json::to_value(status)) {
+        fields.insert("status".to_owned(), status);
+    }
 }
 
 /// A job gets its uid from the API server.

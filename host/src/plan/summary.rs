@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use trainyard_core::label;
 
 use super::Preview;
+use super::preview::replica_type;
 use crate::job_file::UserJob;
 
 /// `PyTorchJob default/mnist: 3 pods (1 master, 2 worker), 3 GPUs, a gang of 3`
 pub(super) fn of(job: &UserJob, preview: &Preview) -> String {
-    let mut types: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut types: BTreeMap<String, usize> = BTreeMap::new();
     for pod in preview.pods() {
-        *types.entry(pod["metadata"]["labels"][label::REPLICA_TYPE].as_str().unwrap_or_default()).or_default() += 1;
+        *types.entry(replica_type(pod)).or_default() += 1;
     }
     let pods = preview.pods().count();
     let gpus: u64 = preview.pods().map(gpus).sum();

@@ -1,6 +1,7 @@
 //! The environment of a container, as kubelet makes it from the pod; what only a cluster has is an error.
 
 use serde_json::Value;
+use trainyard_core::json;
 
 use super::expand::expand;
 
@@ -18,19 +19,19 @@ pub(super) struct NoValue {
 /// The variables of a container of that pod, or all that stands in the way.
 pub(super) fn of(pod: &Value, container: &Value) -> Result<Environment, Vec<NoValue>> {
     let mut errors = Vec::new();
-    for source in list(container, "envFrom") {
+    for source in json::items(container, "/envFrom") {
         for (field, what) in [("configMapRef", "ConfigMap"), ("secretRef", "Secret")] {
-            if let Some(reference) = source.get(field).filter(|reference| reference["optional"] != true) {
-                let why = format!("is one of all in {what} {}, which is not here", reference["name"]);
-                errors.push(NoValue { variable: format!("{}*", source["prefix"].as_str().unwrap_or_default()), why });
+            if let Some(reference) = source.get(field).filter(|reference| !is_optional(reference)) {
+                let why = format!("is one of all in {what} {:?}, which is not here", json::text(reference, "/name"));
+                errors.push(NoValue { variable: format!("{}*", json::text(source, "/prefix")), why });
             }
         }
     }
     let mut environment = Environment::new();
-    for variable in list(container, "env") {
-        let name = variable["name"].as_str().unwrap_or_default();
+    for variable in json::items(container, "/env") {
+        let name = json::text(variable, "/name");
         let value = match variable.get("valueFrom").filter(|source| !source.is_null()) {
-            None => Ok(Some(expand(variable["value"].as_str().unwrap_or_default(), |name| lookup(&environment, name)))),
+            None => Ok(Some(expand(json::text(variable, "/value"), |name| lookup(&environment, name)))),
             Some(source) => value_from(pod, source),
         };
         match value {
@@ -48,17 +49,18 @@ pub(super) fn lookup(environment: &Environment, name: &str) -> Option<String> {
 
 /// None where the source is optional and not here.
 fn value_from(pod: &Value, source: &Value) -> Result<Option<String>, String> {
-    if let Some(path) = source["fieldRef"]["fieldPath"].as_str() {
+    if let Some(path) = source.pointer("/fieldRef/fieldPath").and_then(Value::as_str) {
         return field(pod, path).map(Some).ok_or_else(|| format!("is field {path}, which a local run does not have"));
     }
-    if let Some(resource) = source["resourceFieldRef"]["resource"].as_str() {
+    if let Some(resource) = source.pointer("/resourceFieldRef/resource").and_then(Value::as_str) {
         return Err(format!("is resource {resource}, which a local run does not limit"));
     }
     for (kind, what) in [("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")] {
         match source.get(kind) {
-            Some(reference) if reference["optional"] == true => return Ok(None),
+            Some(reference) if is_optional(reference) => return Ok(None),
             Some(reference) => {
-                return Err(format!("is key {} of {what} {}, which is not here", reference["key"], reference["name"]));
+                let [key, name] = ["/key", "/name"].map(|field| json::text(reference, field));
+                return Err(format!("is key {key:?} of {what} {name:?}, which is not here"));
             }
             None => {}
         }
@@ -70,10 +72,9 @@ fn value_from(pod: &Value, source: &Value) -> Result<Option<String>, String> {
 ///
 /// <https://kubernetes.io/docs/concepts/workloads/pods/downward-api/>
 fn field(pod: &Value, path: &str) -> Option<String> {
-    let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     match path {
         "metadata.name" | "metadata.namespace" | "metadata.uid" | "spec.nodeName" | "spec.serviceAccountName" => {
-            Some(text(&format!("/{}", path.replace('.', "/"))))
+            Some(json::text(pod, &format!("/{}", path.replace('.', "/"))).to_owned())
         }
         "status.podIP" | "status.podIPs" | "status.hostIP" | "status.hostIPs" => {
             Some(trainyard_core::fill::LOOPBACK.to_owned())
@@ -85,13 +86,14 @@ fn field(pod: &Value, path: &str) -> Option<String> {
                 "metadata.annotations" => "annotations",
                 _ => return None,
             };
-            Some(pod["metadata"][map][key].as_str().unwrap_or_default().to_owned())
+            let map = pod.pointer("/metadata")?.get(map);
+            Some(map.and_then(|map| map.get(key)?.as_str()).unwrap_or_default().to_owned())
         }
     }
 }
 
-fn list<'a>(container: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
-    container.get(field).and_then(Value::as_array).into_iter().flatten()
+fn is_optional(reference: &Value) -> bool {
+    reference.get("optional").and_then(Value::as_bool).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! input, which comes even when `trainyard run` is killed, ends everything at once. As with the first process of a
 //! container, all that is left of a replica when its program has ended is ended, too, wherever it has hidden.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
@@ -15,6 +15,9 @@ use rustix::process::{Pid, Signal};
 
 use super::process_tree;
 use super::program::Program;
+
+/// The command that nobody types.
+pub const REPLICA: &str = "__replica";
 
 /// What a shell says of a program that it cannot start.
 const CANNOT_START: u8 = 126;
@@ -46,7 +49,7 @@ fn start(control: &mut impl BufRead) -> io::Result<Child> {
     command.stdin(Stdio::null()).process_group(0).spawn()
 }
 
-fn guard(child: &Child, control: impl Read + Send + 'static) -> u8 {
+fn guard(child: &Child, control: impl BufRead + Send + 'static) -> u8 {
     let asked = Arc::new(Asked::default());
     let listener = asked.clone();
     thread::spawn(move || listener.listen(control));
@@ -72,7 +75,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn listen(&self, control: impl Read) {
+    fn listen(&self, control: impl BufRead) {
         for byte in control.bytes() {
             if byte.is_err() {
                 break;

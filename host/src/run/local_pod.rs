@@ -7,6 +7,8 @@ use trainyard_core::observed::{
     ContainerState, ContainerStatus, Meta, Pod, PodCondition, PodStatus, Terminated, Waiting,
 };
 
+use trainyard_core::json::text;
+
 use super::program::{self, Program};
 use super::replica::{Identity, Replica};
 use crate::plan::meta;
@@ -48,19 +50,18 @@ pub(super) const NODE: &str = "localhost";
 impl LocalPod {
     /// A pod that starts then.
     pub(super) fn of(pod: &Value, container: &str, identity: Identity, program: Program, until: Instant) -> Self {
-        let container = program::container(pod, container).map(|container| &container["name"]);
         Self {
             meta: meta(pod),
             identity,
             program,
             grace: program::grace(pod),
             state: State::Waiting { until, after: None },
-            container: container.and_then(Value::as_str).unwrap_or_default().to_owned(),
-            in_place: match pod["spec"]["restartPolicy"].as_str() {
-                Some("Never") => InPlace::Never,
-                Some("OnFailure") => InPlace::OnFailure,
+            container: program::container(pod, container).map_or("", |container| text(container, "/name")).to_owned(),
+            in_place: match text(pod, "/spec/restartPolicy") {
+                "Never" => InPlace::Never,
+                "OnFailure" => InPlace::OnFailure,
                 // The default of Kubernetes.
-                Some(_) | None => InPlace::Always,
+                _ => InPlace::Always,
             },
             restarts: 0,
         }

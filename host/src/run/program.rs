@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use trainyard_core::json::text;
+use trainyard_core::json::{items, text};
 
 use super::environment::{self, Environment, NoValue, lookup};
 use super::expand::expand;
@@ -46,34 +46,36 @@ pub(super) enum ProgramError {
 
 /// The container of that name, else the first.
 pub(super) fn container<'a>(pod: &'a Value, name: &str) -> Option<&'a Value> {
-    let containers = pod.pointer("/spec/containers")?.as_array()?;
-    containers.iter().find(|container| container["name"] == name).or(containers.first())
+    let containers = items(pod, "/spec/containers");
+    containers.iter().find(|container| text(container, "/name") == name).or(containers.first())
 }
 
 /// Names of the containers that do not run here.
 pub(super) fn left_out(pod: &Value, name: &str) -> Vec<String> {
     let chosen = container(pod, name);
-    let of = |field: &str| pod.pointer(field).and_then(Value::as_array).into_iter().flatten();
-    let others = of("/spec/containers").filter(|container| Some(*container) != chosen);
-    let others = of("/spec/initContainers").chain(others);
-    others.filter_map(|container| container["name"].as_str()).map(str::to_owned).collect()
+    let others = items(pod, "/spec/containers").iter().filter(|container| Some(*container) != chosen);
+    items(pod, "/spec/initContainers")
+        .iter()
+        .chain(others)
+        .map(|container| text(container, "/name").to_owned())
+        .collect()
 }
 
 impl Program {
     /// Of the container with that name, or of the first.
     pub(super) fn of(pod: &Value, name: &str) -> Result<Self, Vec<ProgramError>> {
         let container = container(pod, name).ok_or_else(|| vec![ProgramError::NoContainer])?;
-        let container_name = container["name"].as_str().unwrap_or_default().to_owned();
+        let container_name = text(container, "/name").to_owned();
         let variable = |error| ProgramError::Variable { container: container_name.clone(), error };
         let environment = environment::of(pod, container);
         let mut environment = environment.map_err(|errors| errors.into_iter().map(variable).collect::<Vec<_>>())?;
         let mut words = words(container, &environment);
-        if container["command"].as_array().is_none_or(Vec::is_empty) || words.is_empty() {
+        if items(container, "/command").is_empty() || words.is_empty() {
             return Err(vec![ProgramError::NoCommand(container_name)]);
         }
         let arguments = words.split_off(1);
         let name = words.remove(0);
-        let folder = container["workingDir"].as_str().filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        let folder = Some(text(container, "/workingDir")).filter(|folder| !folder.is_empty()).map(PathBuf::from);
         if let Some(path) = folder.as_ref().filter(|path| !path.is_dir()) {
             return Err(vec![ProgramError::NoFolder { container: container_name, path: path.clone() }]);
         }
@@ -92,7 +94,7 @@ pub(super) fn grace(pod: &Value) -> Duration {
 const LONGEST_GRACE: u64 = 5;
 
 fn words(container: &Value, environment: &Environment) -> Vec<String> {
-    let words = ["command", "args"].into_iter().filter_map(|field| container.get(field)?.as_array()).flatten();
+    let words = items(container, "/command").iter().chain(items(container, "/args"));
     words.filter_map(Value::as_str).map(|word| expand(word, |name| lookup(environment, name))).collect()
 }
 

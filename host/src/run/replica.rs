@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::output::{Stream, Style};
+use super::guard;
+use super::output::{self, Stream, Style};
 use super::process_tree;
 use super::program::Program;
 
@@ -59,7 +60,7 @@ impl Replica {
         let (out, their_out) = io::pipe()?;
         let (error, their_error) = io::pipe()?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["__replica", &identity.name]).process_group(0);
+        command.args([guard::REPLICA, &identity.name]).process_group(0);
         command.stdin(Stdio::piped()).stdout(their_out).stderr(their_error);
         let mut guard = {
             let mut guards = stage.guards.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,12 +94,18 @@ impl Replica {
     }
 }
 
+/// Even when nobody listens any more the replica is read to its end, lest it wait for ever.
 fn copy(stage: &Stage, identity: &Identity, stream: Stream, source: PipeReader) -> thread::JoinHandle<()> {
-    let (stage, identity) = (stage.clone(), identity.clone());
+    let prefix = stage.style.prefix(stream, &identity.name, identity.number);
+    let events = stage.events.clone();
+    let mut is_heard = true;
     thread::spawn(move || {
-        if stage.style.copy(stream, &identity.name, identity.number, source).is_err() {
-            let _ = stage.events.send(Event::Interrupted);
-        }
+        output::copy(prefix.as_bytes(), source, |lines| {
+            if is_heard && stream.print(lines).is_err() {
+                is_heard = false;
+                let _ = events.send(Event::Interrupted);
+            }
+        });
     })
 }
 

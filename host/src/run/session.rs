@@ -4,7 +4,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
-use serde_json::Value;
 use trainyard_core::status::{ConditionType, JobStatus, Truth};
 use trainyard_core::think::{Framework, think};
 
@@ -13,6 +12,7 @@ use super::replica::Event;
 use super::report;
 use super::world::World;
 use crate::failure::chain;
+use crate::plan::set_status;
 
 /// A job on its way.
 pub(super) struct Session {
@@ -96,12 +96,14 @@ impl Session {
         };
         if let Some(status) = thought.status {
             self.tell(&status);
-            self.world.job["status"] = serde_json::to_value(&status).unwrap_or(Value::Null);
+            set_status(&mut self.world.job, &status);
             self.status = status;
         }
         for action in thought.batches.into_iter().flatten() {
             if let Err(errors) = self.world.act(action) {
-                errors.iter().for_each(|error| note(&format!("a replica cannot start: {error}")));
+                for error in errors {
+                    note(&format!("a replica cannot start: {error}"));
+                }
                 return self.give_up("the job cannot go on");
             }
         }

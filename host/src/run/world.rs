@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::Value;
 use trainyard_core::action::{Action, Target};
+use trainyard_core::json;
 use trainyard_core::observed::{Meta, Observed};
 
 use super::local_pod::{LocalPod, NODE, State};
@@ -50,7 +51,7 @@ const CANNOT_START: i32 = 126;
 impl World {
     /// The job alone. `names` are those of its pods, in their order at the terminal.
     pub(super) fn of(job: Value, container: &str, names: Vec<String>, ports: Ports, stage: Stage) -> Self {
-        let prefix = format!("{}-", job["metadata"]["name"].as_str().unwrap_or_default());
+        let prefix = format!("{}-", json::text(&job, "/metadata/name"));
         let tally = |(number, name): (usize, String)| {
             let short = name.strip_prefix(&prefix).unwrap_or(&name).to_owned();
             (name, Tally { number, name: short, ..Tally::default() })
@@ -183,8 +184,8 @@ impl World {
 
     fn create_pod(&mut self, mut pod: Value) -> Result<(), Vec<ProgramError>> {
         self.made += 1;
-        let name = pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        let uid = uid(&format!("{}/{name}/{}", self.job["metadata"]["uid"], self.made));
+        let name = json::text(&pod, "/metadata/name").to_owned();
+        let uid = uid(&format!("{}/{name}/{}", json::text(&self.job, "/metadata/uid"), self.made));
         settle(&mut pod, &uid);
         let program = Program::of(&pod, &self.container)?;
         let tally = self.tallies.entry(name).or_default();
@@ -205,8 +206,7 @@ impl World {
 
 /// What a pod gets when it is stored and scheduled.
 pub(super) fn settle(pod: &mut Value, uid: &str) {
-    pod["metadata"]["uid"] = uid.into();
-    pod["spec"]["nodeName"] = NODE.into();
+    json::merge(pod, &serde_json::json!({"metadata": {"uid": uid}, "spec": {"nodeName": NODE}}));
 }
 
 /// A uid that no other has.
@@ -227,9 +227,7 @@ fn back_off(failures: u32) -> Duration {
 }
 
 fn is_same(one: &Value, other: &Value) -> bool {
-    let key =
-        |object: &Value| [&object["apiVersion"], &object["kind"], &object["metadata"]["name"]].map(Value::to_string);
-    key(one) == key(other)
+    ["/apiVersion", "/kind", "/metadata/name"].iter().all(|field| one.pointer(field) == other.pointer(field))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Operators that end while jobs run, and others that go on.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -19,48 +20,52 @@ fn terminate(operator: Operator<'_>) -> Result<()> {
     Ok(())
 }
 
-fn kill(operator: Operator<'_>) -> Result<()> {
-    drop(operator); // SIGKILL
-    Ok(())
+#[test]
+fn another_operator_goes_on_after_one_was_terminated() -> Result<()> {
+    // All that was under way is done, and written down.
+    goes_on_after("terminated", terminate, 31..=31)
 }
 
 #[test]
-fn another_operator_goes_on_and_makes_no_pod_anew() -> Result<()> {
-    let ends: [(&str, fn(Operator<'_>) -> Result<()>); 2] = [("terminated", terminate), ("killed", kill)];
-    for (name, end) in ends {
-        let Some(place) = Place::new(name)? else { return Ok(()) };
+fn another_operator_goes_on_after_one_was_killed() -> Result<()> {
+    let kill = |operator: Operator<'_>| {
+        drop(operator);
+        Ok(())
+    };
+    // The answer to a request of who is killed may be written down as another.
+    goes_on_after("killed", kill, 0..=31)
+}
 
-        // While pods are being made.
-        let operator = place.operator(&[])?;
-        place.apply(&PYTORCH.job("mnist", &[("Master", 1), ("Worker", 30)], json!({})))?;
-        place.wait("pod/mnist-master-0", "create")?;
-        end(operator)?;
-        let first = place.pods()?;
+/// No pod is made twice, none is deleted. `made` says how many the API server may have written down as made.
+fn goes_on_after(name: &str, end: fn(Operator<'_>) -> Result<()>, made: RangeInclusive<usize>) -> Result<()> {
+    let Some(place) = Place::new(name)? else { return Ok(()) };
 
-        let operator = place.operator(&[])?;
-        place.wait("pytorchjob/mnist", "jsonpath={.status.replicaStatuses.Worker.active}=30")?;
-        place.wait_for("pytorchjob/mnist", "Running")?;
-        let all = place.pods()?;
-        assert_eq!(all.len(), 31, "{name}");
-        assert!(first.iter().all(|(pod, uid)| all[pod] == *uid), "{name}: {first:#?} {all:#?}");
+    // While pods are being made.
+    let operator = place.operator(&[])?;
+    place.apply(&PYTORCH.job("mnist", &[("Master", 1), ("Worker", 30)], json!({})))?;
+    place.wait("pod/mnist-master-0", "create")?;
+    end(operator)?;
+    let first = place.pods()?;
+    let operator = place.operator(&[])?;
+    place.wait("pytorchjob/mnist", "jsonpath={.status.replicaStatuses.Worker.active}=30")?;
+    place.wait_for("pytorchjob/mnist", "Running")?;
+    let all = place.pods()?;
+    assert_eq!(all.len(), 31);
+    assert!(first.iter().all(|(pod, uid)| all[pod] == *uid), "{first:#?} {all:#?}");
 
-        // While they run; the master ends while nobody looks.
-        end(operator)?;
-        place.end("mnist-master-0", 0)?;
-        place.wait("pod/mnist-master-0", "jsonpath={.status.phase}=Succeeded")?;
-        let operator = place.operator(&[])?;
-        place.wait_for("pytorchjob/mnist", "Succeeded")?;
-        assert_eq!(place.pods()?, all, "{name}");
-        assert_eq!(counter(&operator.metrics()?, "training_operator_jobs_created_total"), 0, "{name}: counted already");
-        terminate(operator)?;
-        let changes = place.changes()?;
-        let made = |what: &str| changes.iter().filter(|change| **change == ("create".into(), what.into(), 201)).count();
-        // The answer to a request of who is killed may be written down as another.
-        let at_least = if name == "killed" { 0 } else { 31 };
-        let range = at_least..=31;
-        assert!(range.contains(&made("pods")) && range.contains(&made("services")), "{name}: {changes:?}");
-        assert!(changes.iter().all(|(verb, _, _)| verb != "delete"), "{name}: {changes:?}");
-    }
+    // While they run; the master ends while nobody looks.
+    end(operator)?;
+    place.end("mnist-master-0", 0)?;
+    place.wait("pod/mnist-master-0", "jsonpath={.status.phase}=Succeeded")?;
+    let operator = place.operator(&[])?;
+    place.wait_for("pytorchjob/mnist", "Succeeded")?;
+    assert_eq!(place.pods()?, all);
+    assert_eq!(counter(&operator.metrics()?, "training_operator_jobs_created_total"), 0, "it was counted already");
+    terminate(operator)?;
+    let changes = place.changes()?;
+    let count = |what: &str| changes.iter().filter(|change| **change == ("create".into(), what.into(), 201)).count();
+    assert!(made.contains(&count("pods")) && made.contains(&count("services")), "{changes:?}");
+    assert!(changes.iter().all(|(verb, _, _)| verb != "delete"), "{changes:?}");
     Ok(())
 }
 

@@ -21,14 +21,14 @@ pub(super) struct Place {
 
 /// A kind of job, as its users know it.
 pub(super) struct Kind {
-    pub(super) kind: &'static str,
+    pub(super) name: &'static str,
     pub(super) replica_specs: &'static str,
     pub(super) container: &'static str,
 }
 
 pub(super) const PYTORCH: Kind =
-    Kind { kind: "PyTorchJob", replica_specs: "pytorchReplicaSpecs", container: "pytorch" };
-pub(super) const XGBOOST: Kind = Kind { kind: "XGBoostJob", replica_specs: "xgbReplicaSpecs", container: "xgboost" };
+    Kind { name: "PyTorchJob", replica_specs: "pytorchReplicaSpecs", container: "pytorch" };
+pub(super) const XGBOOST: Kind = Kind { name: "XGBoostJob", replica_specs: "xgbReplicaSpecs", container: "xgboost" };
 
 impl Kind {
     /// A job with these numbers of replicas, whose pods carry `annotations`.
@@ -39,7 +39,7 @@ impl Kind {
         let specs: BTreeMap<_, _> = replicas.iter().map(|(name, count)| (*name, spec(*count))).collect();
         json!({
             "apiVersion": "kubeflow.org/v1",
-            "kind": self.kind,
+            "kind": self.name,
             "metadata": {"name": name},
             "spec": {self.replica_specs: specs},
         })
@@ -70,7 +70,7 @@ impl Place {
         self.kubeconfig.to_str().context("the path is not UTF-8")
     }
 
-    /// Lets the operator do here what a ClusterRole says.
+    /// Lets the operator do here what a `ClusterRole` says.
     pub(super) fn grant(&self, role: &str) -> Result<()> {
         let grant = [format!("--clusterrole={role}"), format!("--user={}", self.user)];
         self.kubectl(&["create", "rolebinding", role, &grant[0], &grant[1]]).map(drop)

@@ -1,6 +1,8 @@
 //! `trainyard plan` says what the operator does.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -54,9 +56,11 @@ fn the_operator_makes_what_plan_prints() -> Result<()> {
 fn all_examples_are_compared() -> Result<()> {
     let mut found = Vec::new();
     for folder in ["pytorch", "xgboost"] {
-        for entry in std::fs::read_dir(format!("{ROOT}/examples/{folder}"))? {
-            let file = entry?.file_name().into_string().ok().context("a name is not UTF-8")?;
-            found.extend(file.ends_with(".yaml").then(|| format!("{folder}/{file}")));
+        for entry in fs::read_dir(format!("{ROOT}/examples/{folder}"))? {
+            let file = entry?.path();
+            let is_job = file.extension().is_some_and(|extension| extension == "yaml");
+            let name = file.file_name().and_then(OsStr::to_str).context("a name is not UTF-8")?;
+            found.extend(is_job.then(|| format!("{folder}/{name}")));
         }
     }
     found.sort();

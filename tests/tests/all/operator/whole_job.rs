@@ -179,7 +179,7 @@ fn owner(place: &Place, expected: &Expected) -> Result<Value> {
     let job = place.get(&format!("{}/mnist", expected.resource))?;
     Ok(json!([{
         "apiVersion": "kubeflow.org/v1",
-        "kind": expected.kind.kind,
+        "kind": expected.kind.name,
         "name": "mnist",
         "uid": job["metadata"]["uid"],
         "controller": true,
@@ -188,7 +188,7 @@ fn owner(place: &Place, expected: &Expected) -> Result<Value> {
 }
 
 fn status(place: &Place, expected: &Expected, job: &str) -> Result<()> {
-    let kind = expected.kind.kind;
+    let kind = expected.kind.name;
     let condition = |word: &str, status: &str, message: &str| {
         [word.to_owned(), status.to_owned(), format!("{kind}{word}"), message.to_owned()]
     };
@@ -208,10 +208,11 @@ fn status(place: &Place, expected: &Expected, job: &str) -> Result<()> {
             expected.resource,
             replica_type.to_lowercase()
         );
-        match expected.has_selectors {
-            true => json!({"succeeded": succeeded, "selector": selector}),
-            false => json!({"succeeded": succeeded}),
+        let mut status = json!({"succeeded": succeeded});
+        if expected.has_selectors {
+            status["selector"] = selector.into();
         }
+        status
     };
     assert_eq!(status["replicaStatuses"], json!({"Master": replicas("Master", 1), "Worker": replicas("Worker", 2)}));
     let [started, completed] = ["startTime", "completionTime"].map(|time| text(&status[time]));
@@ -226,7 +227,7 @@ fn events(place: &Place, expected: &Expected, job: &str) -> Result<()> {
         wanted.insert(format!("Created pod: {pod}"), "SuccessfulCreatePod");
         wanted.insert(format!("Created service: {pod}"), "SuccessfulCreateService");
     }
-    let succeeded = format!("{}Succeeded", expected.kind.kind);
+    let succeeded = format!("{}Succeeded", expected.kind.name);
     wanted.insert(expected.done.to_owned(), &succeeded);
     let told = place.events(job)?;
     assert!(told.iter().all(|[kind, _, _]| kind == "Normal"), "{told:#?}");

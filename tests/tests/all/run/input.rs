@@ -34,8 +34,8 @@ fn a_replica_that_could_not_start_stops_the_job_before_it_begins() -> Result<()>
             r#"master: container "pytorch": program "no-such-program" is not on PATH"#,
         ),
         (
-            broken(container("command", json!(["/etc/hostname"]))),
-            r#"master: container "pytorch": /etc/hostname is not executable"#,
+            broken(container("command", json!(["/etc/passwd"]))),
+            r#"master: container "pytorch": /etc/passwd is not executable"#,
         ),
         (
             broken(container("workingDir", json!("/no/such/folder"))),
@@ -50,7 +50,7 @@ fn a_replica_that_could_not_start_stops_the_job_before_it_begins() -> Result<()>
     }
     let program = json!(["no-such-program"]);
     let ended = broken(|job| {
-        job["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]["spec"]["containers"][0]["command"] = program
+        job["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]["spec"]["containers"][0]["command"] = program;
     })?;
     refused(&ended, &[r#"worker: container "pytorch": program "no-such-program" is not on PATH"#]);
     Ok(())
