@@ -163,16 +163,17 @@ mod tests {
         plan(&good, &job, &announced).map_err(|fault| fault.to_string())
     }
 
-    fn object(json: &str) -> Object {
+    fn with_object(json: &str) -> Result<(), String> {
         let object = Fragment { json: json.into(), fills: vec![] };
-        Object { object, existing: ObjectExisting::KeepOurs, while_suspended: WhileSuspended::Keep }
+        let object = Object { object, existing: ObjectExisting::KeepOurs, while_suspended: WhileSuspended::Keep };
+        broken(|plan| plan.objects.push(object))
     }
 
     #[test]
     fn a_good_plan_passes() {
         assert_eq!(broken(|_| ()), Ok(()));
         let config = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"train-config"}}"#;
-        assert_eq!(broken(|plan| plan.objects.push(object(config))), Ok(()));
+        assert_eq!(with_object(config), Ok(()));
     }
 
     #[test]
@@ -216,20 +217,15 @@ mod tests {
                 r#"replicas[0].init_containers[0]: a plan may not set "securityContext""#,
             ),
             (
-                broken(|plan| plan.objects.push(object(r#"{"apiVersion":"v1","kind":"Secret"}"#))),
+                with_object(r#"{"apiVersion":"v1","kind":"Secret"}"#),
                 "objects[0].object: the plugin did not announce objects of v1 Secret",
             ),
             (
-                broken(|plan| {
-                    plan.objects =
-                        vec![object(r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"kube-system"}}"#)]
-                }),
+                with_object(r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"kube-system"}}"#),
                 r#"objects[0].object.metadata: a plan may not set "namespace""#,
             ),
             (
-                broken(|plan| {
-                    plan.objects = vec![object(r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"A"}}"#)]
-                }),
+                with_object(r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"A"}}"#),
                 r#"objects[0].object.metadata.name: "A" is no valid name"#,
             ),
             (broken(|plan| plan.ssh_keys.push("../x".into())), r#"ssh_keys: "../x" is no valid name"#),
