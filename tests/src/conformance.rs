@@ -22,7 +22,9 @@ pub fn check(cases: &[String]) -> Result<()> {
     let report = Command::new(python)
         .arg("-B") // no bytecode in the clone
         .arg(kit.join("conformance"))
-        .args(["check", "--metrics", &operator.metrics_url(), "--kubeconfig"])
+        // Beside other tests on few cores everything takes longer than the kit expects.
+        .args(["check", "--parallel=8", "--quiet=1.5", "--silence=6"])
+        .args(["--metrics", &operator.metrics_url(), "--kubeconfig"])
         .arg(cluster.kubeconfig())
         .args(&cases)
         .output()
@@ -57,6 +59,7 @@ fn install_kinds(cluster: &ControlPlane) -> Result<()> {
         bail!("trainyard crds: {}", String::from_utf8_lossy(&printed.stderr));
     }
     cluster.kubectl_with(&["apply", "--server-side", "-f", "-"], &String::from_utf8(printed.stdout)?)?;
-    let all = ["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"];
-    cluster.kubectl(&all).map(drop)
+    // kubectl itself fails where a definition has no status yet.
+    let all = ["wait", "--for=condition=Established", "crd", "--all", "--timeout=10s"];
+    cluster.wait_until(60, "the kinds to be established", || cluster.kubectl(&all)).map(drop)
 }

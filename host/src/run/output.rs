@@ -55,18 +55,14 @@ impl Stream {
 
 /// A line of our own, on standard error.
 pub(super) fn note(text: &str) {
-    let mut output = io::stderr().lock();
-    let (bold, plain) = if is_coloured(&output) { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
-    // Nobody listens: nothing to be done about it.
-    let _ = writeln!(output, "{bold}--- {text}{plain}");
+    let (bold, plain) = if is_coloured(&io::stderr()) { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+    say(&[format!("{bold}--- {text}{plain}")]);
 }
 
-/// The last words, on standard error.
+/// Lines as they are, on standard error.
 pub(super) fn say(lines: &[String]) {
-    let mut output = io::stderr().lock();
-    for line in lines {
-        let _ = writeln!(output, "{line}");
-    }
+    // In one piece: replicas' errors come between. When nobody listens there is nothing to be done about it.
+    let _ = io::stderr().lock().write_all(format!("{}\n", lines.join("\n")).as_bytes());
 }
 
 /// <https://no-color.org>

@@ -22,6 +22,8 @@ pub(super) struct Session {
     status: JobStatus,
     /// When to think again though nothing has happened.
     again: Option<Instant>,
+    /// In a row.
+    troubles: u32,
     end: Option<End>,
     interrupted: bool,
 }
@@ -40,9 +42,22 @@ pub(super) enum End {
 /// What the others have to end by themselves when the job has succeeded.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// A plugin that gives no answer in time may do so when the machine has less to do.
+const BACK_OFF: Duration = Duration::from_secs(1);
+const MOST_TROUBLES: u32 = 10;
+
 impl Session {
     pub(super) fn of(job: String, world: World, events: Receiver<Event>) -> Self {
-        Self { job, world, events, status: JobStatus::default(), again: None, end: None, interrupted: false }
+        Self {
+            job,
+            world,
+            events,
+            status: JobStatus::default(),
+            again: None,
+            troubles: 0,
+            end: None,
+            interrupted: false,
+        }
     }
 
     /// Runs to the end, and leaves no process behind.
@@ -92,8 +107,15 @@ impl Session {
     fn think(&mut self, framework: &Framework<'_>) {
         let thought = match think(framework, &self.world.job, &self.world.observed(now())) {
             Ok(thought) => thought,
-            Err(error) => return self.give_up(&chain(&error)),
+            Err(error) if self.troubles == MOST_TROUBLES => return self.give_up(&chain(&error)),
+            Err(error) => {
+                note(&format!("again in {} s: {}", BACK_OFF.as_secs(), chain(&error)));
+                self.troubles += 1;
+                self.again = Some(Instant::now() + BACK_OFF);
+                return;
+            }
         };
+        self.troubles = 0;
         if let Some(status) = thought.status {
             self.tell(&status);
             set_status(&mut self.world.job, &status);

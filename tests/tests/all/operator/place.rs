@@ -225,5 +225,7 @@ fn install(cluster: &ControlPlane) -> Result<()> {
 /// Answers when the API server serves them.
 pub(super) fn install_kinds(cluster: &ControlPlane, definitions: &str) -> Result<()> {
     cluster.kubectl_with(&["apply", "--server-side", "-f", "-"], definitions)?;
-    cluster.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).map(drop)
+    // kubectl itself fails where a definition has no status yet.
+    let all = ["wait", "--for=condition=Established", "crd", "--all", "--timeout=10s"];
+    cluster.wait_until(60, "the kinds to be established", || cluster.kubectl(&all)).map(drop)
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use serde_json::{Value, json};
+use trainyard::bundled::BUNDLED;
 
 use super::program::{Ended, Running, job, master, replicas, run, trainyard};
 
@@ -137,5 +138,19 @@ fn plugins_and_settings_are_checked() -> Result<()> {
         ended.err.starts_with("error: no loaded plugin runs FooJob; there are: kubeflow.org/v1 PyTorchJob"),
         "{ended:?}"
     );
+    Ok(())
+}
+
+#[test]
+fn a_file_takes_over_the_kinds_of_a_bundled_plugin_and_no_other_file_may() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (_, component) = BUNDLED.iter().find(|(name, _)| *name == "pytorch").unwrap();
+    let [one, other] = ["one.wasm", "other.wasm"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
+    std::fs::write(&one, component)?;
+    std::fs::write(&other, component)?;
+    let ended = trainyard(&["crds", "--plugin", &one])?;
+    assert_eq!((ended.code, ended.out.matches("name: pytorchjobs.kubeflow.org").count()), (Some(0), 1), "{ended:?}");
+    let twice = format!("kubeflow.org/v1 PyTorchJob is brought by two plugins: {one} and {other}");
+    refused(&trainyard(&["crds", "--plugin", &one, "--plugin", &other])?, &[&twice]);
     Ok(())
 }
