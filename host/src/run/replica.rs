@@ -54,12 +54,15 @@ pub(super) struct Replica {
     control: ChildStdin,
 }
 
+/// This program, even if its file has been replaced since: an upgrade must not end the jobs that run.
+const OURSELVES: &str = "/proc/self/exe";
+
 impl Replica {
     /// Starts a guard and has it start the program.
     pub(super) fn start(stage: &Stage, identity: &Identity, program: &Program) -> io::Result<Self> {
         let (out, their_out) = io::pipe()?;
         let (error, their_error) = io::pipe()?;
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = Command::new(OURSELVES);
         command.args([guard::REPLICA, &identity.name]).process_group(0);
         command.stdin(Stdio::piped()).stdout(their_out).stderr(their_error);
         let mut guard = {

@@ -149,6 +149,7 @@ impl World {
                 Err(error) => {
                     output::note(&format!("{} cannot start: {error}", tally.name));
                     tally.exit = Some(CANNOT_START);
+                    tally.failures += 1;
                     pod.state = State::Ended { code: CANNOT_START };
                 }
             }

@@ -1,9 +1,12 @@
 //! Success, failure and restarts, as in a cluster.
 
+use std::fs;
+
 use anyhow::Result;
 use serde_json::json;
+use trainyard_tests::binary;
 
-use super::program::{job, master, memory, replicas, run};
+use super::program::{Running, job, master, memory, replicas, run};
 
 #[test]
 fn replicas_get_the_environment_of_their_pods() -> Result<()> {
@@ -77,6 +80,24 @@ fn a_failed_replica_restarts_as_its_policy_says() -> Result<()> {
         let row = ended.row("master-0").map(|(_, restarts)| restarts);
         assert_eq!(row.as_deref(), Some(if restarts { "1" } else { "0" }), "{policy}, {failure}: {ended:?}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_replica_restarts_though_the_program_was_replaced() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (program, memory) = (folder.path().join("trainyard"), memory(folder.path()));
+    fs::copy(binary::trainyard()?, &program)?;
+    let file = memory.display();
+    let script = format!(
+        "test -e {file} && exit; touch {file}; echo first; while test -e {}; do sleep 0.1; done; exit 1",
+        program.display()
+    );
+    let running = Running::start_as(&program, &["run", "-f", "-"], &master("OnFailure", &script).to_string())?;
+    running.said("first")?;
+    fs::remove_file(&program)?;
+    let ended = running.end()?;
+    assert_eq!((ended.code, ended.row("master-0")), (Some(0), Some(("0".into(), "1".into()))), "{ended:?}");
     Ok(())
 }
 

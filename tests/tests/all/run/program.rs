@@ -76,10 +76,15 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) fn start(arguments: &[&str], input: &str) -> Result<Self> {
+        Self::start_as(&binary::trainyard()?, arguments, input)
+    }
+
+    /// Starts that copy of it.
+    pub(super) fn start_as(program: &Path, arguments: &[&str], input: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let path = |name| folder.path().join(name);
         fs::write(path("in"), input)?;
-        let mut command = Command::new(binary::trainyard()?);
+        let mut command = Command::new(program);
         command.args(arguments).stdin(File::open(path("in"))?);
         command.stdout(File::create(path("out"))?).stderr(File::create(path("err"))?);
         command.env_remove("RUST_LOG").env_remove("KUBEFLOW_NAMESPACE");
