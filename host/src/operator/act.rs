@@ -1,5 +1,6 @@
 //! Carries out what a pass decided: the status first, then the changes, then the events. Nothing else writes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
@@ -23,7 +24,21 @@ use super::watch::{Kept, PodObject, version};
 pub(super) struct Stores {
     pub(super) pods: Arc<Store<Pod>>,
     pub(super) services: Arc<Store<Meta>>,
-    pub(super) objects: Arc<Store<Value>>,
+    /// By `apiVersion` and `kind`.
+    pub(super) objects: BTreeMap<(String, String), Arc<Store<Value>>>,
+}
+
+impl Stores {
+    /// The extra objects of a job.
+    pub(super) fn objects_of(&self, owner: &str) -> Vec<Arc<Value>> {
+        self.objects.values().flat_map(|store| store.of(owner)).collect()
+    }
+
+    /// Where objects of that kind are kept; nowhere, if none is watched.
+    fn like(&self, object: &Value) -> Arc<Store<Value>> {
+        let key = (text(object, "/apiVersion").to_owned(), text(object, "/kind").to_owned());
+        self.objects.get(&key).cloned().unwrap_or_default()
+    }
 }
 
 /// Requests of one batch under way at once.
@@ -67,7 +82,7 @@ impl Actor<'_> {
                 self.create::<PartialObjectMeta<_>, _>(service, &self.stores.services).await
             }
             Action::CreateObject { object, existing } => {
-                match self.create::<DynamicObject, _>(object, &self.stores.objects).await {
+                match self.create::<DynamicObject, _>(object, &self.stores.like(object)).await {
                     Err(ApiError::AlreadyExists(_)) if *existing == ObjectExisting::UseAny => Ok(None),
                     done => done,
                 }
@@ -75,11 +90,11 @@ impl Actor<'_> {
             Action::CreateSshKey(secret) => {
                 let mut secret = secret.clone();
                 json::merge(&mut secret, &super::ssh::new_key());
-                self.create::<DynamicObject, _>(&secret, &Store::<Value>::default()).await
+                self.create::<DynamicObject, _>(&secret, &self.stores.like(&secret)).await
             }
             Action::ReplaceObject(object) => {
                 let stored: DynamicObject = self.api.replace(object).await?;
-                Ok(Some(self.keep(stored, &self.stores.objects)))
+                Ok(Some(self.keep(stored, &self.stores.like(object))))
             }
             Action::DeletePod(target) => {
                 let deleting = |pod: &Pod| Pod { meta: Meta { deleting: true, ..pod.meta.clone() }, ..pod.clone() };
@@ -91,7 +106,7 @@ impl Actor<'_> {
             }
             Action::DeleteObject(object) => {
                 let gone = self.api.delete(object, &target(object)).await?;
-                self.stores.objects.remove(&self.id(&target(object)));
+                self.stores.like(object).remove(&self.id(&target(object)));
                 Ok(gone.map(|_| text(object, "/metadata/uid").to_owned()))
             }
             Action::DeleteJob => {

@@ -51,7 +51,7 @@ impl Controller {
             now: now(),
             pods: self.stores.pods.of(uid),
             services: self.stores.services.of(uid),
-            objects: self.stores.objects.of(uid),
+            objects: self.stores.objects_of(uid),
         };
         let thought = tokio::task::block_in_place(|| think(&self.kind.framework(&self.addresses), &job, &observed));
         let is_settled = matches!(&thought, Ok(Thought { status: None, batches, .. }) if batches.is_empty());

@@ -63,14 +63,22 @@ pub(super) struct Woken {
     pub(super) job: JobKey,
 }
 
-/// Follows a resource until the process ends; sets the flag once everything there is has been seen. `whose` says which
-/// job an object wakes; objects of no job are not kept.
+/// Where a watch leads.
+pub(super) struct Feed<T> {
+    /// For the log: `pods`.
+    pub(super) what: String,
+    /// What it has seen; of no other watch.
+    pub(super) store: Arc<Store<T>>,
+    pub(super) wakers: Wakers,
+    /// Set once everything there is has been seen.
+    pub(super) ready: Flag<bool>,
+}
+
+/// Follows a resource until the process ends. `whose` says which job an object wakes; objects of no job are not kept.
 pub(super) async fn follow<K, T>(
     events: impl Stream<Item = watcher::Result<watcher::Event<K>>>,
-    store: Arc<Store<T>>,
+    Feed { what, store, wakers, ready }: Feed<T>,
     whose: impl Fn(&K) -> Option<Woken>,
-    wakers: Wakers,
-    ready: Flag<bool>,
 ) where
     K: Resource,
     T: Kept<K>,
@@ -104,7 +112,7 @@ pub(super) async fn follow<K, T>(
                     drop(waker.send(Wake::Job(job)));
                 }
             }
-            Err(error) => warn!(%error, "a watch failed and begins anew"),
+            Err(error) => warn!(what, %error, "a watch failed and begins anew"),
         }
     }
 }

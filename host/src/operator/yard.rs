@@ -1,0 +1,219 @@
+//! The yard: the watches that all controllers share, and the controllers.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Service;
+use kube::Client;
+use kube::api::{DynamicObject, PartialObjectMeta};
+use kube::core::ApiResource;
+use kube::runtime::watcher;
+use serde_json::Value;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch as flag;
+use tokio::task::JoinSet;
+use tracing::info;
+use trainyard_core::fill::Addresses;
+use trainyard_core::label;
+
+use super::act::Stores;
+use super::controller::{self, Controller};
+use super::events::Recorder;
+use super::metrics::Metrics;
+use super::store::{Id, Store};
+use super::throttle::Throttle;
+use super::watch::{self, Feed, JobKey, PodObject, Wake, Wakers, Woken};
+use super::{api, queue};
+use crate::catalog::{Catalog, LoadedKind};
+use crate::cli::OperatorOptions;
+
+/// Jobs of one kind that are looked at at once, unless `--controller-threads` says more.
+const WORKERS: usize = 16;
+
+/// What all controllers share.
+pub(super) struct Yard {
+    api: api::Api,
+    client: Client,
+    namespace: Option<String>,
+    stores: Stores,
+    metrics: Arc<Metrics>,
+    stopped: flag::Receiver<bool>,
+    watches: JoinSet<()>,
+}
+
+impl Yard {
+    pub(super) fn new(
+        options: &OperatorOptions,
+        client: Client,
+        metrics: Arc<Metrics>,
+        stopped: flag::Receiver<bool>,
+    ) -> Self {
+        Self {
+            api: api::Api::new(client.clone(), Throttle::of(options)),
+            client,
+            namespace: Some(options.namespace.clone()).filter(|namespace| !namespace.is_empty()),
+            stores: Stores::default(),
+            metrics,
+            stopped,
+            watches: JoinSet::new(),
+        }
+    }
+
+    /// Starts the watches and, once they have seen everything, the controllers.
+    pub(super) fn open(
+        &mut self,
+        options: &OperatorOptions,
+        catalog: &Catalog,
+        is_ready: flag::Sender<bool>,
+    ) -> JoinSet<()> {
+        let kinds = catalog.kinds().to_vec();
+        let (senders, receivers): (Vec<_>, Vec<_>) = kinds.iter().map(|_| unbounded_channel::<Wake>()).unzip();
+        let by_kind = kinds.iter().map(|kind| (kind.api_version(), kind.kind.kind.clone()));
+        let wakers = Wakers(by_kind.zip(senders).collect());
+        let dependents = self.watch_dependents(&wakers, &kinds);
+        let mut all = dependents.clone();
+        let mut controllers = JoinSet::new();
+        for (kind, wakes) in kinds.into_iter().zip(receivers) {
+            info!(kind = kind.kind.kind, plugin = kind.plugin.description().name, digest = %kind.plugin.digest(), "starting a controller");
+            let (jobs, seen) = self.watch_jobs(&kind, &wakers);
+            all.push(seen.clone());
+            // A kind that is not installed keeps no other from its work.
+            let needs = dependents.iter().cloned().chain([seen]).collect();
+            let workers = usize::try_from(options.controller_threads).unwrap_or(usize::MAX).max(WORKERS);
+            let controller = self.controller(kind, jobs);
+            controllers.spawn(control(controller, wakes, workers, begun(needs), self.stopped.clone()));
+        }
+        self.watches.spawn(async move {
+            begun(all).await;
+            info!("all watches have begun");
+            is_ready.send_replace(true);
+        });
+        controllers
+    }
+
+    fn controller(&self, kind: Arc<LoadedKind>, jobs: Arc<Store<Value>>) -> Controller {
+        Controller {
+            recorder: Recorder::new(self.api.clone(), label::operator_name(&kind.kind)),
+            kind,
+            api: self.api.clone(),
+            jobs,
+            stores: self.stores.clone(),
+            metrics: self.metrics.clone(),
+            addresses: Addresses::Cluster {
+                domain: std::env::var("CUSTOM_CLUSTER_DOMAIN").ok().filter(|domain| !domain.is_empty()),
+            },
+        }
+    }
+
+    /// Pods and services are found by label, so that those of others cost nothing. Answers the flags of all watches.
+    fn watch_dependents(&mut self, wakers: &Wakers, kinds: &[Arc<LoadedKind>]) -> Vec<flag::Receiver<bool>> {
+        let ours = watcher::Config::default().labels(label::JOB_NAME);
+        let pods = watcher(self.namespaced::<PodObject>(), ours.clone());
+        let services = watcher(self.namespaced::<PartialObjectMeta<Service>>(), ours);
+        let (feed, pods_seen) = feed("pods", self.stores.pods.clone(), wakers);
+        self.watches.spawn(watch::follow(pods, feed, owned(wakers)));
+        let (feed, services_seen) = self::feed("services", self.stores.services.clone(), wakers);
+        self.watches.spawn(watch::follow(services, feed, owned(wakers)));
+        let mut seen = vec![pods_seen, services_seen];
+        let announced: BTreeSet<_> = kinds.iter().flat_map(|kind| &kind.announced).collect();
+        for object in announced {
+            let resource = api::resource(&object.api_version, &object.kind);
+            let events = watcher(self.dynamic(&resource), watcher::Config::default());
+            let store = Arc::<Store<_>>::default();
+            self.stores.objects.insert((object.api_version.clone(), object.kind.clone()), store.clone());
+            let (feed, object_seen) = self::feed(&resource.plural, store, wakers);
+            self.watches.spawn(watch::follow::<DynamicObject, _>(events, feed, owned(wakers)));
+            seen.push(object_seen);
+        }
+        seen
+    }
+
+    fn watch_jobs(&mut self, kind: &LoadedKind, wakers: &Wakers) -> (Arc<Store<Value>>, flag::Receiver<bool>) {
+        let jobs = Arc::<Store<_>>::default();
+        let resource =
+            ApiResource { plural: kind.kind.plural.clone(), ..api::resource(&kind.api_version(), &kind.kind.kind) };
+        let events = watcher(self.dynamic(&resource), watcher::Config::default());
+        let waker = wakers.0.get(&(kind.api_version(), kind.kind.kind.clone())).cloned();
+        let whose = move |job: &DynamicObject| Some(itself(job, waker.clone()?));
+        let (feed, seen) = feed(&kind.kind.plural, jobs.clone(), wakers);
+        self.watches.spawn(watch::follow(events, feed, whose));
+        (jobs, seen)
+    }
+
+    fn namespaced<K>(&self) -> kube::Api<K>
+    where
+        K: kube::Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>,
+    {
+        match &self.namespace {
+            Some(namespace) => kube::Api::namespaced(self.client.clone(), namespace),
+            None => kube::Api::all(self.client.clone()),
+        }
+    }
+
+    fn dynamic(&self, resource: &ApiResource) -> kube::Api<DynamicObject> {
+        match &self.namespace {
+            Some(namespace) => kube::Api::namespaced_with(self.client.clone(), namespace, resource),
+            None => kube::Api::all_with(self.client.clone(), resource),
+        }
+    }
+}
+
+/// Where a watch leads, and the flag that it sets.
+fn feed<T>(what: &str, store: Arc<Store<T>>, wakers: &Wakers) -> (Feed<T>, flag::Receiver<bool>) {
+    let (ready, seen) = flag::channel(false);
+    (Feed { what: what.to_owned(), store, wakers: wakers.clone(), ready }, seen)
+}
+
+/// Objects of a job wake the one that controls them.
+fn owned<K: kube::Resource>(wakers: &Wakers) -> impl Fn(&K) -> Option<Woken> + use<K> {
+    let wakers = wakers.clone();
+    move |object| wakers.owner(object)
+}
+
+/// Waits for all of these flags.
+async fn begun(flags: Vec<flag::Receiver<bool>>) {
+    for mut flag in flags {
+        drop(flag.wait_for(|seen| *seen).await);
+    }
+}
+
+/// A job wakes itself.
+fn itself(job: &DynamicObject, waker: UnboundedSender<Wake>) -> Woken {
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    let key = JobKey { namespace: text(&job.metadata.namespace), name: text(&job.metadata.name) };
+    let id = Id { owner: controller::job_owner(&key), name: key.name.clone(), uid: text(&job.metadata.uid) };
+    Woken { id, waker, job: key }
+}
+
+/// Looks at the jobs of one kind as they are woken.
+async fn control(
+    controller: Controller,
+    mut wakes: UnboundedReceiver<Wake>,
+    workers: usize,
+    open: impl Future<Output = ()>,
+    stop: flag::Receiver<bool>,
+) {
+    let mut stopped = stop.clone();
+    tokio::select! {
+        () = open => {}
+        _ = stopped.wait_for(|stop| *stop) => return,
+    }
+    let (requests, received) = unbounded_channel();
+    let (again, jobs) = (requests.clone(), controller.jobs.clone());
+    let forward = async move {
+        while let Some(wake) = wakes.recv().await {
+            let keys = match wake {
+                Wake::Job(key) => vec![key],
+                Wake::All => jobs.owners().iter().filter_map(|owner| controller::job_key(owner)).collect(),
+            };
+            for key in keys {
+                drop(requests.send(queue::now(key)));
+            }
+        }
+    };
+    tokio::select! {
+        () = queue::run(received, again, workers, stop, |key| controller.look(key)) => {}
+        () = async { forward.await; std::future::pending().await } => {}
+    }
+}
