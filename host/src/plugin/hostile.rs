@@ -216,7 +216,8 @@ fn an_answer_is_asked_for_once() {
     let fuel = plugin.counters().fuel();
     for _ in 0..3 {
         plugin.default(&job("a")).unwrap();
-        assert!(plugin.plan(&job("a")).is_err());
+        let trap = plugin.plan(&job("a")).unwrap_err();
+        assert!(matches!(trap, CallError::Trap { .. }), "{trap:?}");
     }
     plugin.default(&job("b")).unwrap();
     let counters = plugin.counters();
