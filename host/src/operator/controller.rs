@@ -99,6 +99,8 @@ impl Controller {
         let (told, done) = actor.act(thought.batches).await;
         if deletes_job && done.is_ok() {
             self.count(Counted::Deleted, &job);
+            // Its pods wake it while they go: the watch of jobs may be behind theirs, and it would be deleted twice.
+            self.jobs.remove(&Self::id(owner, &job));
         }
         self.recorder.tell(&job, told.into_iter().chain(thought.events).collect(), observed.now).await;
         done?;
@@ -108,10 +110,14 @@ impl Controller {
 
     /// The next pass sees what this one wrote, even if the watch is behind.
     fn keep(&self, owner: &str, job: Value) -> Value {
-        let field = |pointer| text(&job, pointer).to_owned();
-        let id = Id { owner: owner.to_owned(), name: field("/metadata/name"), uid: field("/metadata/uid") };
-        self.jobs.put(id, Version::parse(Some(&field("/metadata/resourceVersion"))), job.clone());
+        let version = Version::parse(Some(text(&job, "/metadata/resourceVersion")));
+        self.jobs.put(Self::id(owner, &job), version, job.clone());
         job
+    }
+
+    fn id(owner: &str, job: &Value) -> Id {
+        let field = |pointer| text(job, pointer).to_owned();
+        Id { owner: owner.to_owned(), name: field("/metadata/name"), uid: field("/metadata/uid") }
     }
 
     fn count(&self, counted: Counted, job: &Value) {
