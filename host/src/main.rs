@@ -6,14 +6,17 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use trainyard::cli::{self, Cli, Command, CrdsOptions, Output, Parsed};
 use trainyard::failure::Failure;
-use trainyard::{crd, operator, plan, run};
+use trainyard::{crd, operator, plan, plugin, run};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
-    if let [_, command, name] = &*arguments
-        && *command == run::REPLICA
-    {
-        return run::replica(&name.to_string_lossy());
+    match &*arguments {
+        [_, command, name] if *command == run::REPLICA => return run::replica(&name.to_string_lossy()),
+        [_, command] if *command == plugin::COMPILE => return plugin::child(),
+        _ => {}
     }
     match cli::parse(arguments) {
         Parsed::Say(said) => said.exit(),

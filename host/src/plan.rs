@@ -18,7 +18,7 @@ use crate::cli::{Output, PlanOptions, PluginOptions};
 use crate::crd;
 use crate::failure::{Failure, chain};
 use crate::job_file::{JobFile, UserJob, unknown_fields};
-use crate::plugin::Engine;
+use crate::plugin::{Compiler, Engine};
 
 pub use self::preview::Preview;
 pub(crate) use self::preview::{meta, replica_type, set_status};
@@ -63,7 +63,7 @@ const CALLS: NonZeroU32 = NonZeroU32::MIN.saturating_add(127);
 
 /// The plugins that a command on this machine works with.
 pub fn catalog(options: &PluginOptions) -> Result<Catalog, Failure> {
-    let engine = Engine::new(CALLS).map_err(Failure::trouble)?;
+    let engine = Engine::new(CALLS, Compiler::Child).map_err(Failure::trouble)?;
     Catalog::load(&engine, &options.plugins, &options.settings).map_err(input)
 }
 

@@ -6,6 +6,7 @@
 
 mod answer;
 mod call;
+mod compile;
 mod component;
 mod counters;
 mod description;
@@ -30,6 +31,7 @@ use trainyard_core::contract::{Assessment, Context, Description, Issue, JobPlan,
 
 pub use self::{
     call::Function,
+    compile::{COMPILE, Compiler, child},
     component::NotAComponent,
     counters::Counters,
     description::DescriptionError,

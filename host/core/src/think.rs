@@ -5,6 +5,7 @@
 use jiff::SignedDuration;
 use serde_json::Value;
 
+use crate::action::Action;
 use crate::contract::{Kind, ObjectKind, Refusal};
 use crate::diff::Batch;
 use crate::event::Event;
@@ -38,6 +39,9 @@ pub struct Framework<'a> {
 pub struct Thought {
     /// When it says something new.
     pub status: Option<JobStatus>,
+    /// Whether the status may be left to the next pass: it is the job's first, and the pods that are being made may run
+    /// by then. Nothing that has to be remembered is in it.
+    pub may_wait: bool,
     /// Changes to the cluster.
     pub batches: Vec<Batch>,
     /// For the user.
@@ -196,6 +200,8 @@ impl<'a> Pass<'a> {
 
     fn end(mut self) -> Thought {
         self.thought.batches.retain(|batch| !batch.is_empty());
+        let makes_pods = self.thought.batches.iter().flatten().any(|action| matches!(action, Action::CreatePod { .. }));
+        self.thought.may_wait = self.old.conditions.is_empty() && makes_pods;
         self.thought.status = (!self.status.says_the_same_as(&self.old)).then_some(self.status);
         self.thought
     }

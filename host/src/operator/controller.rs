@@ -10,13 +10,14 @@ use trainyard_core::fill::Addresses;
 use trainyard_core::json::text;
 use trainyard_core::observed::Observed;
 use trainyard_core::planner::PlannerError;
-use trainyard_core::think::{Thought, think};
+use trainyard_core::status::JobStatus;
+use trainyard_core::think::{Count, Thought, think};
 
 use super::act::{Actor, Stores};
 use super::api::{Api, ApiError};
 use super::events::Recorder;
 use super::metrics::{Counted, Metrics, Outcome as Measured};
-use super::queue::Outcome;
+use super::queue::{MOMENT, Outcome};
 use super::store::{Id, Store, Version};
 use super::watch::JobKey;
 use crate::catalog::LoadedKind;
@@ -76,23 +77,16 @@ impl Controller {
         }
     }
 
-    async fn act(&self, owner: &str, job: &Value, thought: Thought, observed: &Observed) -> Result<Outcome, PassError> {
-        let mut job = job.clone();
-        if let Some(status) = &thought.status {
-            let status = serde_json::to_value(status).unwrap_or_default();
-            match self.api.replace_status(&job, status).await {
-                Ok(stored) => job = self.keep(owner, stored),
-                // Somebody else was quicker, or the job has gone: the watch brings what is there now.
-                Err(ApiError::Conflict(why) | ApiError::NotFound(why)) => {
-                    warn!(job = owner, why, "the job is not what it was when it was read");
-                    return Ok(Outcome::Again(SOON));
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        for count in &thought.counts {
-            self.count((*count).into(), &job);
-        }
+    async fn act(
+        &self,
+        owner: &str,
+        job: &Value,
+        mut thought: Thought,
+        observed: &Observed,
+    ) -> Result<Outcome, PassError> {
+        let said = (thought.status.take(), std::mem::take(&mut thought.counts));
+        let (waiting, said) = if thought.may_wait { (Some(said), (None, vec![])) } else { (None, said) };
+        let Some(job) = self.remember(owner, job, said).await? else { return Ok(Outcome::Again(SOON)) };
         let deletes_job =
             thought.batches.iter().flatten().any(|action| matches!(action, trainyard_core::action::Action::DeleteJob));
         let actor = Actor { api: &self.api, stores: &self.stores, kind: &self.kind.kind, job: &job };
@@ -103,9 +97,39 @@ impl Controller {
             self.jobs.remove(&Self::id(owner, &job));
         }
         self.recorder.tell(&job, told.into_iter().chain(thought.events).collect(), observed.now).await;
+        let checks = thought.check_after.map(|time| Duration::try_from(time).unwrap_or_default());
+        let waits = waiting.as_ref().map(|_| MOMENT);
+        if let (Err(_), Some(said)) = (&done, waiting) {
+            // That pods cannot be made is no reason not to say that the job is there.
+            self.remember(owner, &job, said).await?;
+        }
         done?;
-        let pause = thought.check_after.map(|time| Duration::try_from(time).unwrap_or_default());
-        Ok(pause.map_or(Outcome::Done, Outcome::Again))
+        Ok(checks.into_iter().chain(waits).min().map_or(Outcome::Done, Outcome::Again))
+    }
+
+    /// Writes the status and counts what it says; answers the job as it is now, None where it is not what it was.
+    async fn remember(
+        &self,
+        owner: &str,
+        job: &Value,
+        (status, counts): (Option<JobStatus>, Vec<Count>),
+    ) -> Result<Option<Value>, ApiError> {
+        let mut job = job.clone();
+        if let Some(status) = status {
+            match self.api.replace_status(&job, serde_json::to_value(status).unwrap_or_default()).await {
+                Ok(stored) => job = self.keep(owner, stored),
+                // Somebody else was quicker, or the job has gone: the watch brings what is there now.
+                Err(ApiError::Conflict(why) | ApiError::NotFound(why)) => {
+                    warn!(job = owner, why, "the job is not what it was when it was read");
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        for count in counts {
+            self.count(count.into(), &job);
+        }
+        Ok(Some(job))
     }
 
     /// The next pass sees what this one wrote, even if the watch is behind.

@@ -45,19 +45,28 @@ impl<T> Default for Store<T> {
     }
 }
 
-impl<T> Store<T> {
-    /// Keeps the newer of what was there and this: a watch may lag behind our own writes. Answers whether it is new.
+impl<T: PartialEq> Store<T> {
+    /// Keeps the newer of what was there and this: a watch may lag behind our own writes. Answers whether it says
+    /// anything new; the echo of a write of ours does not.
     pub(super) fn put(&self, id: Id, version: Version, value: T) -> bool {
         let mut all = self.lock();
         let owned = all.entry(id.owner).or_default();
         let key = (id.name, id.uid);
-        if owned.get(&key).is_some_and(|old| old.version > version) {
-            return false;
+        match owned.get_mut(&key) {
+            Some(old) if old.version > version => false,
+            Some(old) if *old.value == value => {
+                old.version = version;
+                false
+            }
+            Some(_) | None => {
+                owned.insert(key, Entry { version, value: Arc::new(value) });
+                true
+            }
         }
-        owned.insert(key, Entry { version, value: Arc::new(value) });
-        true
     }
+}
 
+impl<T> Store<T> {
     /// Forgets an object.
     pub(super) fn remove(&self, id: &Id) {
         let mut all = self.lock();
@@ -131,6 +140,7 @@ mod tests {
         assert!(!store.put(id("a", "1"), Version(6), 60));
         assert_eq!(values(&store), [51]);
         assert!(store.put(id("a", "1"), Version(8), 80));
+        assert!(!store.put(id("a", "1"), Version(9), 80), "nothing that is kept has changed");
         assert_eq!(values(&store), [80]);
     }
 

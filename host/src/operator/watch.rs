@@ -16,6 +16,8 @@ use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch::Sender as Flag;
 use tracing::{debug, warn};
+use trainyard_core::contract::Phase;
+use trainyard_core::label;
 use trainyard_core::observed::{Meta, Pod, PodStatus};
 
 use super::store::{Id, Store, Version};
@@ -32,6 +34,8 @@ pub(super) struct JobKey {
 pub(super) enum Wake {
     /// This one, now.
     Job(JobKey),
+    /// This one, and what else happens to it in a moment.
+    JobSoon(JobKey),
     /// All of the kind: something went while nobody watched.
     All,
 }
@@ -41,8 +45,13 @@ pub(super) enum Wake {
 pub(super) struct Wakers(pub(super) BTreeMap<(String, String), UnboundedSender<Wake>>);
 
 /// Something that a store keeps of a watched object.
-pub(super) trait Kept<K>: Sized + Send + Sync + 'static {
+pub(super) trait Kept<K>: PartialEq + Sized + Send + Sync + 'static {
     fn of(object: K) -> Self;
+
+    /// Whether a job has to be looked at at once because of this. If not, what follows in a moment is one pass with it.
+    fn is_urgent(&self) -> bool {
+        true
+    }
 }
 
 impl Wakers {
@@ -87,10 +96,12 @@ pub(super) async fn follow<K, T>(
     let take = |object: K| {
         let Woken { id, waker, job } = whose(&object)?;
         let version = version(&object);
-        if store.put(id.clone(), version, T::of(object)) {
-            drop(waker.send(Wake::Job(job)));
+        let kept = T::of(object);
+        let wake = if kept.is_urgent() { Wake::Job(job) } else { Wake::JobSoon(job) };
+        if store.put(id.clone(), version, kept) {
+            drop(waker.send(wake));
         } else {
-            debug!(name = id.name, "an event is older than what we wrote");
+            debug!(name = id.name, "an event says nothing new");
         }
         Some(id)
     };
@@ -171,6 +182,17 @@ impl Resource for PodObject {
 impl Kept<PodObject> for Pod {
     fn of(pod: PodObject) -> Self {
         Self { meta: meta(pod.metadata), node: pod.spec.node_name, status: pod.status }
+    }
+
+    /// The end of one that leads may be the job's, and what has failed or goes is made again. Starts and other ends come
+    /// in numbers, and each would be a status of its own.
+    fn is_urgent(&self) -> bool {
+        match self.phase() {
+            _ if self.meta.deleting => true,
+            Phase::Failed => true,
+            Phase::Succeeded => self.meta.labels.contains_key(label::JOB_ROLE),
+            Phase::Pending | Phase::Running | Phase::Unknown => false,
+        }
     }
 }
 

@@ -203,12 +203,16 @@ async fn control(
     let (again, jobs) = (requests.clone(), controller.jobs.clone());
     let forward = async move {
         while let Some(wake) = wakes.recv().await {
-            let keys = match wake {
-                Wake::Job(key) => vec![key],
-                Wake::All => jobs.owners().iter().filter_map(|owner| controller::job_key(owner)).collect(),
+            let wanted = match wake {
+                Wake::Job(key) => vec![queue::now(key)],
+                Wake::JobSoon(key) => vec![queue::soon(key)],
+                Wake::All => {
+                    let keys = jobs.owners().into_iter().filter_map(|owner| controller::job_key(&owner));
+                    keys.map(queue::now).collect()
+                }
             };
-            for key in keys {
-                drop(requests.send(queue::now(key)));
+            for request in wanted {
+                drop(requests.send(request));
             }
         }
     };

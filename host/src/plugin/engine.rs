@@ -7,14 +7,17 @@ use std::{io, num::NonZeroU32, thread, time::Duration};
 
 use wasmtime::{Config, Enabled, EngineWeak, OptLevel, PoolingAllocationConfig, Strategy};
 
-use super::limits;
+use super::{compile::Compiler, limits};
 
 /// One tick: a call is stopped at most this long after its deadline.
-pub(super) const TICK: Duration = Duration::from_millis(5);
+pub(super) const TICK: Duration = Duration::from_millis(20);
 
 /// Compiles and runs plugins; a cheap handle.
 #[derive(Clone)]
-pub struct Engine(wasmtime::Engine);
+pub struct Engine {
+    engine: wasmtime::Engine,
+    pub(super) compiler: Compiler,
+}
 
 /// Why there is no engine.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +32,7 @@ pub enum EngineError {
 
 impl Engine {
     /// An engine in which at most `calls` calls run at once.
-    pub fn new(calls: NonZeroU32) -> Result<Self, EngineError> {
+    pub fn new(calls: NonZeroU32, compiler: Compiler) -> Result<Self, EngineError> {
         let pooled = wasmtime::Engine::new(base().allocation_strategy(pool(calls.get())));
         let engine = pooled.or_else(|error| {
             tracing::warn!(%error, "no memory pool for plugins (limited address space?): each call will be slower");
@@ -39,11 +42,11 @@ impl Engine {
         let weak = engine.weak();
         let ticker = thread::Builder::new().name("plugin-ticker".into());
         ticker.spawn(move || tick(&weak)).map_err(EngineError::Ticker)?;
-        Ok(Self(engine))
+        Ok(Self { engine, compiler })
     }
 
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
-        &self.0
+        &self.engine
     }
 }
 
@@ -56,7 +59,7 @@ fn tick(engine: &EngineWeak) {
 }
 
 /// Deterministic, interruptible, and no proposal that a plugin could do without.
-fn base() -> Config {
+pub(super) fn base() -> Config {
     let mut config = Config::new();
     config
         .strategy(Strategy::Cranelift)
@@ -108,7 +111,7 @@ mod tests {
     #[test]
     fn an_engine_without_room_for_a_pool_still_runs() {
         let pooled = |calls| {
-            let engine = Engine::new(NonZeroU32::new(calls).unwrap()).unwrap();
+            let engine = Engine::new(NonZeroU32::new(calls).unwrap(), Compiler::Here).unwrap();
             engine.wasmtime().pooling_allocator_metrics().is_some()
         };
         assert!(pooled(2));
@@ -117,7 +120,7 @@ mod tests {
 
     #[test]
     fn the_ticker_ends_with_its_engine() {
-        let engine = Engine::new(NonZeroU32::MIN).unwrap();
+        let engine = Engine::new(NonZeroU32::MIN, Compiler::Here).unwrap();
         let weak = engine.wasmtime().weak();
         drop(engine);
         // The last upgrade of the ticker may still be alive for an instant.

@@ -10,7 +10,7 @@ use trainyard_core::contract::{Context, JobPlan, Network, Observed};
 use self::guest::{CONTRACT, Guest, ZEROS};
 use super::{call, *};
 
-static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(NonZeroU32::new(8).unwrap()).unwrap());
+static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(NonZeroU32::new(8).unwrap(), Compiler::Here).unwrap());
 
 fn good() -> Guest {
     Guest::good(sample::description())
@@ -228,7 +228,7 @@ fn an_answer_is_asked_for_once() {
 
 #[test]
 fn a_full_house_is_busy_and_passes() {
-    let engine = Engine::new(NonZeroU32::MIN).unwrap();
+    let engine = Engine::new(NonZeroU32::MIN, Compiler::Here).unwrap();
     let plugin = Plugin::load(&engine, &good().component(), Limits::default()).unwrap();
     let guest = plugin.0.prepared.clone();
     let mut store = call::store(&guest, plugin.limits(), "test").unwrap();

@@ -1,12 +1,11 @@
 //! From bytes to a plugin that has answered once: nothing runs before everything that can be read has been checked.
 
 use trainyard_core::contract::Description;
-use wasmtime::component::Component;
 
 use super::{
     CallError, Engine, Function, Limits, NotAComponent,
     call::{Outcome, call},
-    component,
+    compile, component,
     description::{self, DescriptionError},
     limits,
     log::one_line,
@@ -72,8 +71,7 @@ pub(super) fn load(
         return Err(LoadError::TooLarge { bytes: bytes.len(), limit: limits::COMPONENT });
     }
     component::check(bytes)?;
-    let compiled =
-        Component::from_binary(engine.wasmtime(), bytes).map_err(|error| LoadError::Compile(cause(&error)))?;
+    let compiled = compile::compile(engine, bytes)?;
     let prepared = v0_1::Prepared::new(&compiled).map_err(|error| LoadError::Mismatch(cause(&error)))?;
     let outcome = call(&prepared, limits, name, Function::Describe, b"null");
     let answer = outcome.answer.clone().map_err(LoadError::Probe)?;

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use trainyard::bundled::BUNDLED;
-use trainyard::plugin::{Engine, Limits, Plugin};
+use trainyard::plugin::{Compiler, Engine, Limits, Plugin};
 use trainyard_core::contract::{Context, Kind};
 use trainyard_core::job::Job;
 use trainyard_core::json::merge;
@@ -18,7 +18,7 @@ const DIGITS: usize = 64;
 const FUEL: f64 = 0.05;
 
 fn plugins() -> Result<Vec<Plugin>> {
-    let engine = Engine::new(NonZeroU32::MIN)?;
+    let engine = Engine::new(NonZeroU32::MIN, Compiler::Here)?;
     BUNDLED.iter().map(|(_, bytes)| Ok(Plugin::load(&engine, bytes, Limits::default())?)).collect()
 }
 

@@ -16,12 +16,12 @@ const AT_START: [&str; 5] = ["horizontalpodautoscalers", "pods", "pytorchjobs", 
 
 /// What it writes for 1 master and 3 workers whose pods start and end one after the other: how often, what, and why.
 const FROM_APPLY_TO_SUCCEEDED: [(usize, &str, &str, u64); 14] = [
-    (1, "update", "pytorchjobs/status", 200), // Created and the start time, before anything is made
     (1, "create", "pods", 201),               // the master's,
     (1, "create", "services", 201),           // and its address
     (3, "create", "pods", 201),               // the workers',
     (3, "create", "services", 201),           // and theirs
     (8, "create", "events", 201),             // SuccessfulCreatePod and SuccessfulCreateService for each replica
+    (1, "update", "pytorchjobs/status", 200), // Created and the start time; no pod has started in the first moment
     (1, "update", "pytorchjobs/status", 200), // the master runs: Running, 1 master active
     (3, "update", "pytorchjobs/status", 200), // 1, 2, 3 workers active
     (1, "update", "pytorchjobs/status", 200), // 2 active, 1 succeeded,
@@ -44,6 +44,7 @@ fn a_job_of_four_costs_thirty_requests() -> Result<()> {
     let operator = place.operator(&[])?;
     place.apply(&PYTORCH.job("mnist", &[("Master", 1), ("Worker", 3)], json!({"test/stay": "Pending"})))?;
     place.wait("pod/mnist-worker-2", "create")?;
+    place.wait_for(JOB, "Created")?;
     let workers = ["mnist-worker-0", "mnist-worker-1", "mnist-worker-2"];
     set_phase(&place, "mnist-master-0", "Running", &json!({"running": {}}))?;
     place.wait(JOB, "jsonpath={.status.replicaStatuses.Master.active}=1")?;
