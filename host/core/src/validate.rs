@@ -1,5 +1,7 @@
 //! Whether a job may be stored at all: what is the same for every kind, then what the plugin says.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::contract::{Issue, Kind, Severity};
@@ -38,7 +40,7 @@ pub fn of(
                 findings.add(issue);
             }
             if findings.errors.is_empty() {
-                findings.errors.extend(no_replicas(kind, &job).or_else(|| names(&job)));
+                findings.errors.extend(no_replicas(kind, &job).or_else(|| twice(kind, &job)).or_else(|| names(&job)));
             }
         }
     }
@@ -85,6 +87,13 @@ fn no_replicas(kind: &Kind, job: &Job) -> Option<FieldError> {
     job.replicas.is_empty().then(|| FieldError::required(path, "must be required"))
 }
 
+/// `worker` beside `Worker`: the pods of both would have the same names. v1 lets one replace the other (bug 39).
+fn twice(kind: &Kind, job: &Job) -> Option<FieldError> {
+    let mut seen = BTreeSet::new();
+    let again = job.replicas.iter().find(|spec| !seen.insert(spec.name.to_lowercase()))?;
+    Some(FieldError::duplicate(format!("spec.{}[{}]", kind.replica_specs, again.name), &again.name))
+}
+
 /// A pod and its service have the same name, and a service's is a DNS label: v1 takes such a job and never runs it.
 fn names(job: &Job) -> Option<FieldError> {
     let longest = job.replicas.iter().filter(|spec| spec.replicas > 0);
@@ -128,6 +137,10 @@ mod tests {
             (
                 errors(|job| job["spec"]["testReplicaSpecs"] = json!({})),
                 "spec.testReplicaSpecs: Required value: must be required",
+            ),
+            (
+                errors(|job| job["spec"]["testReplicaSpecs"]["worker"] = json!({})),
+                "spec.testReplicaSpecs[worker]: Duplicate value: \"worker\"",
             ),
             (errors(|job| job["spec"]["runPolicy"]["backoffLimit"] = json!("x")), "spec.runPolicy: Invalid value: "),
         ] {
