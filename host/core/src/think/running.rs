@@ -34,8 +34,11 @@ impl Pass<'_> {
         self.status.start_time.get_or_insert(self.observed.now);
         self.count(job, &census);
         let doomed = self.replace_failed(job, &census);
-        let assessment = planner.assess(&context, &census.seen(self.status.restarts))?;
-        verdict::apply(self, job, &census, &assessment, doomed);
+        // As in v1 a job gets its pods before it can end for want of others: a decider scaled to 0 has succeeded at once.
+        if !self.observed.pods.is_empty() || job.total_replicas() == 0 {
+            let assessment = planner.assess(&context, &census.seen(self.status.restarts))?;
+            verdict::apply(self, job, &census, &assessment, doomed);
+        }
         self.mend(job, &plan, &census)
     }
 

@@ -97,6 +97,24 @@ fn a_new_job_is_acknowledged_and_made() {
 }
 
 #[test]
+fn a_job_gets_its_pods_before_it_ends() {
+    let planner = Scripted { verdicts: vec![Verdict::Succeeded("done".into())], ..scripted() };
+    let first = pass(&planner, &fixture::job(), &seen(7, vec![]));
+    assert_eq!(conditions(&first), ["Created=True TestJobCreated"]);
+    assert_eq!(actions(&first).concat().len(), 6);
+    let second = pass(&planner, &with_status(&fixture::job(), first.status.unwrap()), &seen(8, all("Pending")));
+    assert_eq!(conditions(&second), ["Created=True TestJobCreated", "Succeeded=True TestJobSucceeded"]);
+
+    let mut none = fixture::job();
+    for replica_type in ["Master", "Worker"] {
+        none["spec"]["testReplicaSpecs"][replica_type]["replicas"] = json!(0);
+    }
+    let only = pass(&planner, &none, &seen(7, vec![]));
+    assert_eq!(conditions(&only), ["Created=True TestJobCreated", "Succeeded=True TestJobSucceeded"]);
+    assert_eq!(actions(&only), [[""; 0]; 0]);
+}
+
+#[test]
 fn a_settled_job_asks_for_nothing() {
     let planner = Scripted { verdicts: vec![Verdict::Running("runs".into())], ..scripted() };
     let observed = with_services(seen(9, all("Running")));
