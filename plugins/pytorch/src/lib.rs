@@ -1,15 +1,13 @@
 //! PyTorch: every replica joins one process group whose rank 0 is the master; elastic ones meet at a rendezvous instead.
 
+use trainyard_plugin::elastic::{self, is_elastic};
 use trainyard_plugin::plan::{env, host, literal, object, port, rank, replica};
 use trainyard_plugin::serde_json::{Map, Value, json};
+use trainyard_plugin::verdict::{self, Enough};
 use trainyard_plugin::{
-    Assessment, Description, Env, Fragment, Framework, Issue, Job, JobPlan, Kind, Network, Object, ObjectKind,
-    Observed, Port, Refusal, ReplicaPlan, ReplicaType, RestartPolicy, Total, Verdict, Which, WhileSuspended, issue,
-    template, verdict,
+    Assessment, Description, Env, Fragment, Framework, Issue, Job, JobPlan, Kind, MASTER, Network, Object, ObjectKind,
+    Observed, Port, Refusal, ReplicaPlan, ReplicaType, RestartPolicy, WORKER, Which, WhileSuspended, issue, template,
 };
-
-const MASTER: &str = "Master";
-const WORKER: &str = "Worker";
 
 /// The plugin.
 pub struct PyTorch;
@@ -44,13 +42,8 @@ impl Framework for PyTorch {
         if ["/nprocPerNode", "/elasticPolicy/nProcPerNode"].iter().all(|field| job.field(field).is_none()) {
             spec.insert("nprocPerNode".into(), "auto".into());
         }
-        if elastic(job) {
-            let [min, max] =
-                ["/elasticPolicy/minReplicas", "/elasticPolicy/maxReplicas"].map(|field| job.number(field));
-            let workers = job.replicas(WORKER).into();
-            let bounds =
-                json!({"minReplicas": min.or(max).unwrap_or(workers), "maxReplicas": max.or(min).unwrap_or(workers)});
-            spec.insert("elasticPolicy".into(), bounds);
+        if is_elastic(job) {
+            spec.insert("elasticPolicy".into(), elastic::bounds(job));
         }
         Ok(json!({"spec": spec}))
     }
@@ -90,40 +83,13 @@ impl Framework for PyTorch {
 
     /// The master decides; without one all workers together, or, when they are elastic, the first that succeeds.
     fn assess(job: &Job, seen: &Observed) -> Assessment {
-        let decides = if job.has(MASTER) { MASTER } else { WORKER };
-        let (of_job, done) = match decides {
-            MASTER => (job.name.clone(), "is successfully completed."),
-            _ => (format!("{}/{}", job.namespace, job.name), "successfully completed."),
-        };
-        let mut verdicts = Vec::new();
-        for total in [MASTER, WORKER].into_iter().filter_map(|each| seen.total(each)) {
-            let Total { wanted, active, succeeded, .. } = *total;
-            let enough = succeeded == wanted || (decides == WORKER && elastic(job) && succeeded > 0);
-            if total.replica_type == decides && enough {
-                verdicts.push(Verdict::Succeeded(format!("PyTorchJob {of_job} {done}")));
-                break;
-            }
-            if total.replica_type == decides && active > 0 {
-                verdicts.push(Verdict::Running(format!("PyTorchJob {of_job} is running.")));
-            }
-            if total.failed > 0 && wanted > succeeded.saturating_add(active) {
-                verdicts.push(verdict::of_failures(job, total));
-            }
-            if matches!(verdicts.last(), Some(Verdict::Failed(_))) {
-                break;
-            }
-        }
-        verdicts.into()
+        verdict::of_master_or_workers(job, seen, if is_elastic(job) { Enough::One } else { Enough::All })
     }
-}
-
-fn elastic(job: &Job) -> bool {
-    job.field("/elasticPolicy").is_some()
 }
 
 fn elastic_issues(job: &Job) -> Vec<Issue> {
     let mut issues = Vec::new();
-    if elastic(job) && !job.has(WORKER) {
+    if is_elastic(job) && !job.has(WORKER) {
         issues.push(issue::required(job.path(WORKER), "must be configured if elastic policy is used"));
     }
     if job.field("/elasticPolicy/nProcPerNode").is_some() {
@@ -154,7 +120,7 @@ fn environment(job: &Job, replica_type: &str) -> Vec<Env> {
         ]);
     }
     table.extend(processes.map(|processes| env("PET_NPROC_PER_NODE", processes)));
-    if elastic(job) {
+    if is_elastic(job) {
         table.extend(rendezvous(job));
     } else {
         table.push(env("PET_NNODES", literal(replicas)));

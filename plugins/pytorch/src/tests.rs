@@ -1,5 +1,6 @@
 use trainyard_plugin::serde_json::from_str;
 use trainyard_plugin::testing::{defaulted, env as env_of, filled, observed, submitted, told, total};
+use trainyard_plugin::{Total, Verdict};
 
 use super::*;
 
@@ -156,13 +157,15 @@ fn each_rule_is_told_as_v1_tells_it() {
         |change: fn(&mut Value)| changed(with_master(1), |job| change(&mut job["spec"]["pytorchReplicaSpecs"]));
     let unknown =
         r#"spec.pytorchReplicaSpecs[Chief]: Unsupported value: "Chief": supported values: "Master", "Worker""#;
+    let none = "spec.pytorchReplicaSpecs: Required value: must be required";
     let one_master = "spec.pytorchReplicaSpecs[Master].replicas: Forbidden: must be 1";
     let no_worker = "spec.pytorchReplicaSpecs[Worker].replicas: Forbidden: must be at least 1";
     let containers = |problem| format!("spec.pytorchReplicaSpecs[Worker].template.spec.containers{problem}");
     let unnamed = containers(": Required value: must have at least one container with name pytorch");
     for (object, expected) in [
         (with_master(1), vec![]),
-        (job(json!({})), vec!["spec.pytorchReplicaSpecs: Required value: must be required".into()]),
+        (job(json!({})), vec![none.into()]),
+        (job(json!({"pytorchReplicaSpecs": {}})), vec![none.into()]),
         (broken(|specs| specs["Chief"] = replicas(1)), vec![unknown.into()]),
         (
             broken(|specs| specs["Worker"]["template"]["spec"]["containers"] = json!([])),

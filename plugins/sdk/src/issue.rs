@@ -2,7 +2,7 @@
 //!
 //! A rule answers with what is wrong, so that a plugin's `validate` reads as the list of its rules.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::types::{Problem, Severity};
 use crate::{Issue, Job};
@@ -37,9 +37,9 @@ fn error(path: impl Into<String>, problem: Problem, detail: impl Into<String>) -
     Issue { severity: Severity::Error, path: path.into(), problem, detail: detail.into() }
 }
 
-/// A job has a replica map.
+/// A job has replica specs; v1 takes an empty map and never looks at the job again.
 pub fn replica_map(job: &Job) -> Option<Issue> {
-    let missing = job.replica_map().is_none();
+    let missing = job.replica_map().is_none_or(Map::is_empty);
     missing.then(|| required(format!("spec.{}", job.kind().replica_specs), "must be required"))
 }
 
@@ -52,6 +52,11 @@ pub fn known_type(job: &Job, replica_type: &str) -> Option<Issue> {
 
 /// A replica spec has containers, each has an image, and one is the kind's.
 pub fn containers(job: &Job, replica_type: &str) -> Vec<Issue> {
+    containers_called(job, replica_type, &job.kind().container)
+}
+
+/// The same, with words of one's own for the name of the kind's container.
+pub fn containers_called(job: &Job, replica_type: &str, called: &str) -> Vec<Issue> {
     let containers = job.containers(replica_type);
     let path = format!("{}.template.spec.containers", job.path(replica_type));
     let name = job.kind().container.as_str();
@@ -60,7 +65,7 @@ pub fn containers(job: &Job, replica_type: &str) -> Vec<Issue> {
         containers.iter().enumerate().filter(|(_, each)| each["image"].as_str().is_none_or(str::is_empty));
     let images = without_image.map(|(index, _)| required(format!("{path}[{index}].image"), "must be required"));
     let unnamed = !containers.iter().any(|each| each["name"] == name);
-    let named = unnamed.then(|| required(&path, format!("must have at least one container with name {name}")));
+    let named = unnamed.then(|| required(&path, format!("must have at least one container with name {called}")));
     none.into_iter().chain(images).chain(named).collect()
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A plugin implements [`Framework`] and ends with [`export!`]. It gets a [`Job`] and answers with values; the rest of
 //! this crate makes those values short to write: [`plan`] for environments, [`issue`] for validation, [`verdict`] for
-//! what pods mean, [`template`] for fragments that an admin supplies. `cargo test` runs a plugin natively, [`testing`]
+//! what pods mean, [`elastic`] for elastic policies, [`template`] for fragments that an admin supplies. `cargo test` runs a plugin natively, [`testing`]
 //! shows what the host would make of its answers.
 //!
 //! The meaning of every record and field is in `wit/framework.wit`. A whole plugin, for a framework whose replicas need
@@ -69,6 +69,7 @@ pub use job::Job;
 #[doc(hidden)]
 pub mod bindings;
 mod describe;
+pub mod elastic;
 mod guest;
 pub mod issue;
 mod job;
@@ -80,6 +81,11 @@ pub mod verdict;
 
 #[doc(hidden)]
 pub use guest::Component;
+
+/// What most kinds call the replica type of which there is one.
+pub const MASTER: &str = "Master";
+/// And the one of which there are many.
+pub const WORKER: &str = "Worker";
 
 /// What a framework knows. Every function is pure: the same arguments give the same answer.
 pub trait Framework {

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::types::{self, Content, Problem, ReplicaId, Severity};
 use crate::{
-    Containers, Context, EachWhat, Existing, Form, Fragment, Framework, Issue, Job, JobPlan, Observed, Piece, Replica,
-    Total, Which,
+    Containers, Context, EachWhat, Existing, Form, Fragment, Framework, Issue, Job, JobPlan, Observed, Phase, Piece,
+    Pod, Replica, Total, Which,
 };
 
 /// A job as the user wrote it, which is how `validate` sees it.
@@ -85,6 +85,14 @@ pub fn filled(job: &Job, fragment: &Fragment) -> Value {
 pub fn total(replica_type: &str, wanted: u32) -> Total {
     let replica_type = replica_type.to_owned();
     Total { replica_type, wanted, active: 0, succeeded: 0, failed: 0, restarting: 0, evicted: 0 }
+}
+
+/// A replica's row, for `Pod { exit_code: Some(0), ..pod("Worker", 0, Phase::Succeeded) }`.
+pub fn pod(replica_type: &str, index: u32, phase: Phase) -> Pod {
+    let (reason, message) = (String::new(), String::new());
+    let replica_type = replica_type.to_owned();
+    let (ready, exit_code, restarts, node, disruption) = (phase == Phase::Running, None, 0, None, None);
+    Pod { replica_type, index, phase, ready, exit_code, reason, message, restarts, node, disruption }
 }
 
 /// A job's first look at its pods.

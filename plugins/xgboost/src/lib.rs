@@ -2,12 +2,9 @@
 
 use trainyard_plugin::plan::{each, env, host, literal, port, rank, replica};
 use trainyard_plugin::{
-    Assessment, Description, EachWhat, Env, Form, Framework, Issue, Job, JobPlan, Kind, Network, Observed, Port,
-    Refusal, ReplicaPlan, ReplicaType, RestartPolicy, Verdict, Which, issue, verdict,
+    Assessment, Description, EachWhat, Env, Form, Framework, Issue, Job, JobPlan, Kind, MASTER, Network, Observed,
+    Port, Refusal, ReplicaPlan, ReplicaType, RestartPolicy, Verdict, WORKER, Which, issue, verdict,
 };
-
-const MASTER: &str = "Master";
-const WORKER: &str = "Worker";
 
 /// The plugin.
 pub struct XGBoost;
