@@ -1,7 +1,6 @@
 //! `trainyard plan` says what the operator does.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
@@ -10,12 +9,15 @@ use trainyard_tests::{ControlPlane, ROOT};
 
 use super::place::{Place, name, text, trainyard};
 
-const EXAMPLES: [&str; 5] = [
+const EXAMPLES: [&str; 8] = [
     "pytorch/simple.yaml",
     "pytorch/digits.yaml",
     "pytorch/elastic.yaml",
     "xgboost/simple.yaml",
     "xgboost/digits.yaml",
+    "tensorflow/simple.yaml",
+    "paddle/simple.yaml",
+    "jax/simple.yaml",
 ];
 
 /// What Kubernetes itself adds to the end of lists: the volume with the pod's token, and how long it stays on a lost node.
@@ -55,12 +57,13 @@ fn the_operator_makes_what_plan_prints() -> Result<()> {
 #[test]
 fn all_examples_are_compared() -> Result<()> {
     let mut found = Vec::new();
-    for folder in ["pytorch", "xgboost"] {
-        for entry in fs::read_dir(format!("{ROOT}/examples/{folder}"))? {
+    let examples = format!("{ROOT}/examples");
+    for folder in fs::read_dir(&examples)? {
+        for entry in fs::read_dir(folder?.path())? {
             let file = entry?.path();
             let is_job = file.extension().is_some_and(|extension| extension == "yaml");
-            let name = file.file_name().and_then(OsStr::to_str).context("a name is not UTF-8")?;
-            found.extend(is_job.then(|| format!("{folder}/{name}")));
+            let name = file.strip_prefix(&examples)?.to_str().context("a name is not UTF-8")?;
+            found.extend(is_job.then(|| name.to_owned()));
         }
     }
     found.sort();

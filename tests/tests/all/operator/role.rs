@@ -5,16 +5,28 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::place::{PYTORCH, Place, XGBOOST, resource, text};
+use super::place::{JAX, Kind, PADDLE, PYTORCH, Place, TENSORFLOW, XGBOOST, resource, text};
 
 /// Granted, but not asked for by the test below.
-const REST: [(&str, &str, &str); 5] = [
-    ("update", "pytorchjobs/finalizers", "no request: Kubernetes checks it when an object with an owner is made"),
-    ("update", "xgboostjobs/finalizers", "likewise"),
-    ("create", "secrets", "no framework that is bundled starts its replicas by ssh"),
-    ("get", "secrets", "likewise"),
-    ("delete", "xgboostjobs", "the test deletes a PyTorchJob; the code is the same"),
+const REST: [(&str, &str, &str); 2] =
+    [("create", "secrets", "no framework that is bundled starts its replicas by ssh"), ("get", "secrets", "likewise")];
+
+/// Of each kind but `PyTorchJob` one job, of which the test asks that it gets its pod, and no more.
+const OTHERS: [(&Kind, &str, &str); 4] = [
+    (&JAX, "transformer", "Worker"),
+    (&PADDLE, "detector", "Worker"),
+    (&TENSORFLOW, "translator", "Chief"),
+    (&XGBOOST, "trees", "Master"),
 ];
+
+/// Granted for each kind, and not asked for: that objects may have owners is checked by Kubernetes when they are made, and
+/// it is a `PyTorchJob` that is deleted; the code is the same.
+fn rest_of_kinds() -> impl Iterator<Item = (String, String)> {
+    let plural = |kind: &Kind| format!("{}s", kind.name.to_lowercase());
+    let owners = OTHERS.iter().map(|(kind, ..)| *kind).chain([&PYTORCH]);
+    let owners = owners.map(move |kind| ("update".to_owned(), format!("{}/finalizers", plural(kind))));
+    owners.chain(OTHERS.iter().map(move |(kind, ..)| ("delete".to_owned(), plural(kind))))
+}
 
 #[test]
 fn the_role_grants_what_is_used_and_no_more() -> Result<()> {
@@ -26,7 +38,9 @@ fn the_role_grants_what_is_used_and_no_more() -> Result<()> {
     let metrics = json!([{"type": "Resource", "resource": resource_metric}]);
     job["spec"]["elasticPolicy"] = json!({"minReplicas": 1, "maxReplicas": 2, "metrics": metrics});
     place.apply(&job)?;
-    place.apply(&XGBOOST.job("trees", &[("Master", 1)], json!({})))?;
+    for (kind, name, replica_type) in OTHERS {
+        place.apply(&kind.job(name, &[(replica_type, 1)], json!({})))?;
+    }
 
     // What is in the way is looked at: an autoscaler, then a pod, then a service.
     let ours = |object: &str| place.wait(object, "jsonpath={.metadata.ownerReferences[0].name}=mnist");
@@ -48,7 +62,9 @@ fn the_role_grants_what_is_used_and_no_more() -> Result<()> {
     change(&place, &json!({"elasticPolicy": {"maxReplicas": 3}}))?;
     place.wait("hpa/mnist", "jsonpath={.spec.maxReplicas}=3")?;
     change(&place, &json!({"runPolicy": {"suspend": true}}))?;
-    place.wait_until_made(&["pod/trees-master-0", "service/trees-master-0"])?;
+    let replica = |what| OTHERS.map(|(_, name, of)| format!("{what}/{name}-{}-0", of.to_lowercase()));
+    let made = [replica("pod"), replica("service")].concat();
+    place.wait_until_made(&made.iter().map(String::as_str).collect::<Vec<_>>())?;
     change(&place, &json!({"runPolicy": {"suspend": false, "ttlSecondsAfterFinished": 0}}))?;
     place.wait("pytorchjob/mnist", "jsonpath={.status.replicaStatuses.Worker.active}=2")?;
     place.end("mnist-worker-0", 0)?;
@@ -60,7 +76,7 @@ fn the_role_grants_what_is_used_and_no_more() -> Result<()> {
     assert!(refused.is_empty(), "{refused:#?}");
     let used = requests.into_iter().map(|request| (request.verb, resource(&request.uri)));
     let rest = REST.map(|(verb, what, _)| (verb.to_owned(), what.to_owned()));
-    assert_eq!(granted(&place)?, used.chain(rest).collect());
+    assert_eq!(granted(&place)?, used.chain(rest).chain(rest_of_kinds()).collect());
     Ok(())
 }
 
