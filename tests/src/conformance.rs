@@ -61,5 +61,10 @@ fn install_kinds(cluster: &ControlPlane) -> Result<()> {
     cluster.kubectl_with(&["apply", "--server-side", "-f", "-"], &String::from_utf8(printed.stdout)?)?;
     // kubectl itself fails where a definition has no status yet.
     let all = ["wait", "--for=condition=Established", "crd", "--all", "--timeout=10s"];
-    cluster.wait_until(60, "the kinds to be established", || cluster.kubectl(&all)).map(drop)
+    cluster.wait_until(60, "the kinds to be established", || cluster.kubectl(&all))?;
+    // The group of a new kind is served a moment later.
+    let names = cluster.kubectl(&["get", "crd", "--output=name"])?;
+    let kinds: Vec<_> = names.lines().filter_map(|name| name.split('/').nth(1)).collect();
+    let list = ["get", &kinds.join(","), "--all-namespaces"];
+    cluster.wait_until(60, "the kinds to be served", || cluster.kubectl(&list)).map(drop)
 }
