@@ -15,12 +15,15 @@ fn main() -> Result<()> {
     let target = target(&out).join("plugins");
     let bundled = fs::read_to_string("../plugins/bundled").context("../plugins/bundled")?;
     let mut list = Vec::new();
-    for name in bundled.lines() {
+    for line in bundled.lines() {
+        let (name, kinds) = line.split_once(' ').context("plugins/bundled: a line is a plugin and its kinds")?;
+        let kinds: Vec<_> = kinds.split(' ').collect();
         let package = Path::new("../plugins").join(name);
         let component = trainyard_plugin_build::component(&package, &target)?;
         let file = out.join(format!("{name}.wasm"));
         fs::write(&file, component).with_context(|| file.display().to_string())?;
-        list.push(format!("({name:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm\")).as_slice()),\n"));
+        let component = format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm\"))");
+        list.push(format!("Bundled {{ name: {name:?}, kinds: &{kinds:?}, component: {component} }},\n"));
         println!("cargo::rerun-if-changed={}", package.display());
     }
     fs::write(out.join("bundled.rs"), format!("&[\n{}]\n", list.concat())).context("bundled.rs")?;

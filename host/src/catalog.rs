@@ -4,7 +4,7 @@
 
 mod settings;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -16,7 +16,7 @@ use trainyard_core::planner::{Planner, PlannerError};
 use trainyard_core::think::Framework;
 
 pub use self::settings::{Setting, SettingError};
-use crate::bundled::BUNDLED;
+use crate::bundled::{BUNDLED, Bundled};
 use crate::plugin::{CallError, Engine, Limits, LoadError, Plugin};
 
 /// Kinds, each with the plugin that plans for it.
@@ -73,6 +73,15 @@ pub enum CatalogError {
     Setting(#[from] SettingError),
 }
 
+/// Which bundled plugins are loaded. To compile one takes longer than most commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// All.
+    All,
+    /// Those of these kinds, in any case, and those that are set.
+    Kinds(BTreeSet<String>),
+}
+
 /// No plugin for a kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no loaded plugin runs {wanted}; there are: {}", .known.join(", "))]
@@ -84,11 +93,11 @@ pub struct UnknownKind {
 }
 
 impl Catalog {
-    /// Loads the bundled plugins and those files.
-    pub fn load(engine: &Engine, files: &[PathBuf], settings: &[Setting]) -> Result<Self, CatalogError> {
+    /// Loads the bundled plugins that somebody needs, and those files.
+    pub fn load(engine: &Engine, files: &[PathBuf], settings: &[Setting], needs: &Needs) -> Result<Self, CatalogError> {
         let mut sources: Vec<Source> = Vec::new();
-        for (name, bytes) in BUNDLED {
-            sources.push(Source { from: (*name).to_owned(), bytes: (*bytes).into(), is_file: false });
+        for bundled in needs.of(settings) {
+            sources.push(Source { from: bundled.name.to_owned(), bytes: bundled.component.into(), is_file: false });
         }
         for path in files {
             let bytes = std::fs::read(path);
@@ -152,7 +161,11 @@ impl Catalog {
     }
 
     fn unknown(&self, wanted: String) -> UnknownKind {
-        UnknownKind { wanted, known: self.kinds.iter().map(ToString::to_string).collect() }
+        let bundled = BUNDLED.iter().flat_map(|bundled| bundled.kinds).filter_map(|kind| kind.rsplit_once('/'));
+        let bundled = bundled.map(|(api_version, kind)| format!("{api_version} {kind}"));
+        let loaded = self.kinds.iter().map(ToString::to_string);
+        let loaded = loaded.filter(|loaded| !bundled.clone().any(|bundled| bundled == *loaded));
+        UnknownKind { wanted, known: bundled.clone().chain(loaded).collect() }
     }
 }
 
@@ -205,6 +218,24 @@ fn planner_error(error: CallError) -> PlannerError {
     }
     let kind = if error.is_repeatable() { PlannerError::Faulty } else { PlannerError::Unavailable };
     kind(error.to_string())
+}
+
+impl Needs {
+    /// Those of these kinds; none named: all.
+    pub fn of_kinds(kinds: &[String]) -> Self {
+        if kinds.is_empty() { Self::All } else { Self::Kinds(kinds.iter().cloned().collect()) }
+    }
+
+    fn of(&self, settings: &[Setting]) -> impl Iterator<Item = &'static Bundled> {
+        BUNDLED.iter().filter(move |bundled| match self {
+            Self::All => true,
+            Self::Kinds(kinds) => {
+                let mut own = bundled.kinds.iter().filter_map(|kind| kind.rsplit('/').next());
+                own.any(|own| kinds.iter().any(|kind| own.eq_ignore_ascii_case(kind)))
+                    || settings.iter().any(|setting| setting.may_be_of(bundled.name))
+            }
+        })
+    }
 }
 
 struct Source {

@@ -4,6 +4,7 @@
 
 mod unknown;
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +23,12 @@ pub struct UserJob {
     pub loaded: Arc<LoadedKind>,
     /// The whole object.
     pub object: Value,
+}
+
+/// The objects of a file.
+pub struct Documents {
+    file: String,
+    documents: Vec<Document>,
 }
 
 /// The jobs of a file.
@@ -83,22 +90,32 @@ pub enum JobFileError {
     },
 }
 
-impl JobFile {
+impl Documents {
     /// Reads a file; `-` is standard input.
-    pub fn read(path: &Path, catalog: &Catalog) -> Result<Self, JobFileError> {
+    pub fn read(path: &Path) -> Result<Self, JobFileError> {
         let unreadable = |source| JobFileError::Unreadable { path: path.to_owned(), source };
         if path == Path::new("-") {
             let mut text = Vec::new();
             std::io::stdin().read_to_end(&mut text).map_err(unreadable)?;
-            return Self::parse("standard input", &text, catalog);
+            return Self::parse("standard input", &text);
         }
         let text = std::fs::read(path).map_err(unreadable)?;
-        Self::parse(&path.display().to_string(), &text, catalog)
+        Self::parse(&path.display().to_string(), &text)
     }
 
-    fn parse(file: &str, text: &[u8], catalog: &Catalog) -> Result<Self, JobFileError> {
+    fn parse(file: &str, text: &[u8]) -> Result<Self, JobFileError> {
+        Ok(Self { file: file.to_owned(), documents: documents(file, text)? })
+    }
+
+    /// Of all objects.
+    pub fn kinds(&self) -> BTreeSet<String> {
+        self.documents.iter().map(|document| document.kind.clone()).collect()
+    }
+
+    /// Those that a loaded plugin runs.
+    pub fn jobs(self, catalog: &Catalog) -> Result<JobFile, JobFileError> {
         let (mut jobs, mut ignored, mut unknown) = (Vec::new(), Vec::new(), None);
-        for document in documents(file, text)? {
+        for document in self.documents {
             let Document { place, object, api_version, kind } = document;
             match catalog.find(&api_version, &kind) {
                 Ok(loaded) => jobs.push(UserJob { loaded: loaded.clone(), object: in_namespace(object) }),
@@ -110,12 +127,14 @@ impl JobFile {
             }
         }
         match (jobs.is_empty(), unknown) {
-            (false, _) => Ok(Self { jobs, ignored }),
+            (false, _) => Ok(JobFile { jobs, ignored }),
             (true, Some(unknown)) => Err(unknown),
-            (true, None) => Err(JobFileError::Empty(file.to_owned())),
+            (true, None) => Err(JobFileError::Empty(self.file)),
         }
     }
+}
 
+impl JobFile {
     /// The job of that name, or the only one.
     pub fn one(&self, path: &Path, name: Option<&str>) -> Result<&UserJob, JobFileError> {
         let mut meant = self.jobs.iter().filter(|job| name.is_none_or(|name| job.name() == name));

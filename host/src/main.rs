@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::CommandFactory;
+use trainyard::catalog::Needs;
 use trainyard::cli::{self, Cli, Command, CrdsOptions, Output, Parsed};
 use trainyard::failure::Failure;
 use trainyard::{crd, operator, plan, plugin, run};
@@ -44,7 +45,9 @@ fn act(command: Command) -> Result<ExitCode, Failure> {
 }
 
 fn crds(options: &CrdsOptions) -> Result<ExitCode, Failure> {
-    let catalog = plan::catalog(&options.plugins)?.only(&options.kinds).map_err(Failure::input)?;
+    let catalog = plan::catalog(&options.plugins, &Needs::of_kinds(&options.kinds))?
+        .only(&options.kinds)
+        .map_err(Failure::input)?;
     let definitions = catalog.kinds().iter().map(|loaded| crd::of(&loaded.kind)).collect::<Result<Vec<_>, _>>();
     plan::print(&definitions.map_err(Failure::trouble)?, Output::Yaml).map_err(Failure::trouble)?;
     Ok(ExitCode::SUCCESS)

@@ -28,7 +28,7 @@ use tracing::info;
 
 use self::metrics::Metrics;
 use self::yard::Yard;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Needs};
 use crate::cli::OperatorOptions;
 use crate::failure::{Failure, chain};
 use crate::plan;
@@ -42,7 +42,8 @@ pub fn operator(options: &OperatorOptions) -> Result<ExitCode, Failure> {
     if !options.gang_scheduler_name.is_empty() {
         return Err(Failure::input("--gang-scheduler-name: this version schedules no gangs"));
     }
-    let catalog = plan::catalog(&options.plugins)?.only(&options.enable_scheme);
+    let catalog =
+        plan::catalog(&options.plugins, &Needs::of_kinds(&options.enable_scheme))?.only(&options.enable_scheme);
     let catalog = catalog
         .map_err(|error| Failure::input(format!("scheme {} is not supported yet", error.wanted.to_lowercase())))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::trouble)?;

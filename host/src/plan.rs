@@ -5,6 +5,7 @@ mod summary;
 
 use std::io::Write;
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -13,11 +14,11 @@ use trainyard_core::job::Job;
 use trainyard_core::planner::PlannerError;
 use trainyard_core::{run_policy, validate};
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Needs};
 use crate::cli::{Output, PlanOptions, PluginOptions};
 use crate::crd;
 use crate::failure::{Failure, chain};
-use crate::job_file::{JobFile, UserJob, unknown_fields};
+use crate::job_file::{Documents, JobFile, UserJob, unknown_fields};
 use crate::plugin::{Compiler, Engine};
 
 pub use self::preview::Preview;
@@ -25,9 +26,8 @@ pub(crate) use self::preview::{meta, replica_type, set_status};
 
 /// Prints the plan of every job in the file, or of the one that is named.
 pub fn plan(options: &PlanOptions) -> Result<ExitCode, Failure> {
-    let catalog = catalog(&options.plugins)?;
     let path = &options.job.file;
-    let file = JobFile::read(path, &catalog).map_err(input)?;
+    let file = jobs(path, &options.plugins)?;
     let one = options.job.job.as_deref().map(|name| file.one(path, Some(name)).map_err(input)).transpose()?;
     let jobs: Vec<_> = one.map_or_else(|| file.jobs.iter().collect(), |job| vec![job]);
     tell("note", &file.ignored);
@@ -61,10 +61,17 @@ fn plan_one(job: &UserJob) -> Result<Vec<Value>, Failure> {
 /// Calls of plugins at once: more than there can be passes, for a pass makes one call at a time.
 const CALLS: NonZeroU32 = NonZeroU32::MIN.saturating_add(127);
 
-/// The plugins that a command on this machine works with.
-pub fn catalog(options: &PluginOptions) -> Result<Catalog, Failure> {
+/// The plugins that a command works with.
+pub fn catalog(options: &PluginOptions, needs: &Needs) -> Result<Catalog, Failure> {
     let engine = Engine::new(CALLS, Compiler::Child).map_err(Failure::trouble)?;
-    Catalog::load(&engine, &options.plugins, &options.settings).map_err(input)
+    Catalog::load(&engine, &options.plugins, &options.settings, needs).map_err(input)
+}
+
+/// The jobs of a file, each with its plugin.
+pub fn jobs(path: &Path, options: &PluginOptions) -> Result<JobFile, Failure> {
+    let documents = Documents::read(path).map_err(input)?;
+    let catalog = catalog(options, &Needs::Kinds(documents.kinds()))?;
+    documents.jobs(&catalog).map_err(input)
 }
 
 /// A job that may be planned, and what its author should know.

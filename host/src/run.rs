@@ -35,17 +35,16 @@ use self::world::World;
 use crate::catalog::LoadedKind;
 use crate::cli::RunOptions;
 use crate::failure::{Failure, chain};
-use crate::job_file::{JobFile, UserJob};
+use crate::job_file::UserJob;
 use crate::plan::{self, Checked, Preview};
 
 pub use self::guard::{REPLICA, replica};
 
 /// Runs the job of a file to its end.
 pub fn run(options: &RunOptions) -> Result<ExitCode, Failure> {
-    let catalog = plan::catalog(&options.plugins)?;
     let path = &options.job.file;
     let input = |error| Failure::input(chain(&error));
-    let file = JobFile::read(path, &catalog).map_err(input)?;
+    let file = plan::jobs(path, &options.plugins)?;
     let job = file.one(path, options.job.job.as_deref()).map_err(input)?;
     plan::tell("note", &file.ignored);
     let Checked { mut object, warnings } = plan::check(job)?;

@@ -61,6 +61,11 @@ impl Setting {
         Self { shown: format!("--{flag}"), separator: '-', key: flag.to_owned(), value: value.to_owned() }
     }
 
+    /// Whether it can be one of that plugin.
+    pub(super) fn may_be_of(&self, plugin: &str) -> bool {
+        self.key.strip_prefix(plugin).is_some_and(|rest| rest.starts_with(self.separator))
+    }
+
     /// Its name, where it is one of that plugin.
     fn name_in<'a>(&'a self, plugin: &Description, schema: &Map<String, Value>) -> Option<&'a str> {
         let name = self.key.strip_prefix(&plugin.name)?.strip_prefix(self.separator)?;

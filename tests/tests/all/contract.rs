@@ -19,7 +19,7 @@ const FUEL: f64 = 0.05;
 
 fn plugins() -> Result<Vec<Plugin>> {
     let engine = Engine::new(NonZeroU32::MIN, Compiler::Here)?;
-    BUNDLED.iter().map(|(_, bytes)| Ok(Plugin::load(&engine, bytes, Limits::default())?)).collect()
+    BUNDLED.iter().map(|bundled| Ok(Plugin::load(&engine, bundled.component, Limits::default())?)).collect()
 }
 
 /// One replica of every type that users know, but for the last; without a type that has no place beside the others.

@@ -144,7 +144,7 @@ fn plugins_and_settings_are_checked() -> Result<()> {
 #[test]
 fn a_file_takes_over_the_kinds_of_a_bundled_plugin_and_no_other_file_may() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let (_, component) = BUNDLED.iter().find(|(name, _)| *name == "pytorch").unwrap();
+    let component = BUNDLED.iter().find(|bundled| bundled.name == "pytorch").unwrap().component;
     let [one, other] = ["one.wasm", "other.wasm"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
     std::fs::write(&one, component)?;
     std::fs::write(&other, component)?;
