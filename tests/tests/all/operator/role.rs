@@ -55,6 +55,8 @@ fn the_role_grants_what_is_used_and_no_more() -> Result<()> {
             Ok(())
         })?;
         place.kubectl(&["delete", object])?;
+        // On a slow machine the pauses between attempts have grown to minutes; a change of the job does not wait for them.
+        place.kubectl(&["annotate", "pytorchjob/mnist", &format!("test/after={event}")])?;
         place.wait(object, "create")?;
         ours(object)?;
     }
