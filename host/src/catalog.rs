@@ -12,6 +12,7 @@ use std::thread;
 use serde_json::Value;
 use trainyard_core::contract::{Assessment, Context, Issue, JobPlan, Json, Kind, ObjectKind, Observed};
 use trainyard_core::fill::Addresses;
+use trainyard_core::gang::GangScheduler;
 use trainyard_core::planner::{Planner, PlannerError};
 use trainyard_core::think::Framework;
 
@@ -175,7 +176,7 @@ impl LoadedKind {
         api_version(&self.kind)
     }
 
-    /// What thinks about a job of this kind whose replicas are at those addresses.
+    /// What thinks about a job of this kind whose replicas are at those addresses; nobody schedules its gang.
     pub fn framework<'a>(&'a self, addresses: &'a Addresses) -> Framework<'a> {
         Framework {
             kind: &self.kind,
@@ -183,6 +184,7 @@ impl LoadedKind {
             planner: &self.plugin,
             settings: &self.settings,
             addresses,
+            gang: &GangScheduler::Off,
         }
     }
 }

@@ -4,6 +4,7 @@ mod act;
 mod api;
 mod controller;
 mod events;
+mod gangs;
 mod lease;
 mod logging;
 mod metrics;
@@ -39,9 +40,6 @@ const GRACE: Duration = Duration::from_secs(10);
 /// `trainyard operator`.
 pub fn operator(options: &OperatorOptions) -> Result<ExitCode, Failure> {
     logging::init(options)?;
-    if !options.gang_scheduler_name.is_empty() {
-        return Err(Failure::input("--gang-scheduler-name: this version schedules no gangs"));
-    }
     let catalog =
         plan::catalog(&options.plugins, &Needs::of_kinds(&options.enable_scheme))?.only(&options.enable_scheme);
     let catalog = catalog

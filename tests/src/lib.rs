@@ -6,6 +6,7 @@ pub mod binary;
 pub mod conformance;
 pub mod control_plane;
 pub mod generated;
+pub mod pod_groups;
 mod wait;
 
 pub use control_plane::ControlPlane;

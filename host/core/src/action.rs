@@ -15,6 +15,8 @@ pub enum Action {
         pod: Value,
         /// Whether the template named a restart policy, which the replica spec's overwrites.
         overwrites_restart_policy: bool,
+        /// Whether a template of the job names another scheduler than that of its gang, which stays.
+        keeps_scheduler: bool,
     },
     /// Of a replica, or of the job.
     CreateService(Value),
@@ -35,6 +37,12 @@ pub enum Action {
     DeleteObject(Value),
     /// A secret with a new ssh key, unless it is there: the object without its data.
     CreateSshKey(Value),
+    /// The job's pod group.
+    CreatePodGroup(Value),
+    /// The job's pod group as it is stored, with what is ours as it should be.
+    ReplacePodGroup(Value),
+    /// The job's pod group, as it is stored.
+    DeletePodGroup(Value),
     /// The job itself, after its time to live.
     DeleteJob,
 }
@@ -57,29 +65,45 @@ impl Action {
             Self::CreateService(service) => ("Create", "Service", "Created service", name(service)),
             Self::DeletePod(target) => ("Delete", "Pod", "Deleted pod", target.name.clone()),
             Self::DeleteService(target) => ("Delete", "Service", "Deleted service", target.name.clone()),
+            Self::CreatePodGroup(group) => ("Create", "PodGroup", "Created PodGroup", name(group)),
+            Self::DeletePodGroup(group) => ("Delete", "PodGroup", "Deleted PodGroup", name(group)),
             // In v1 kinds with a scale subresource say that a pod was deleted.
             Self::DeleteJob if kind.scales.is_some() => ("Delete", "Pod", "Deleted job", job.to_owned()),
             Self::DeleteJob => ("Delete", "Job", "Deleted job", job.to_owned()),
-            Self::CreateObject { .. } | Self::ReplaceObject(_) | Self::DeleteObject(_) | Self::CreateSshKey(_) => {
-                return Vec::new();
-            }
+            Self::CreateObject { .. }
+            | Self::ReplaceObject(_)
+            | Self::DeleteObject(_)
+            | Self::CreateSshKey(_)
+            | Self::ReplacePodGroup(_) => return Vec::new(),
         };
-        match done {
-            Ok(uid) => {
-                let mut events =
-                    vec![Event::normal(format!("Successful{verb}{what}"), format!("{sentence}: {target}"), uid)];
-                if matches!(self, Self::CreatePod { overwrites_restart_policy: true, .. }) {
-                    events.push(Event::warning("SetPodTemplateRestartPolicy", RESTART_POLICY_OVERWRITTEN, uid));
-                }
-                events
-            }
+        let outcome = match done {
+            Ok(uid) => Event::normal(format!("Successful{verb}{what}"), format!("{sentence}: {target}"), uid),
             Err(error) => {
                 let message = format!("Error {}: {error}", if verb == "Create" { "creating" } else { "deleting" });
-                vec![Event::warning(format!("Failed{verb}{what}"), message, "")]
+                Event::warning(format!("Failed{verb}{what}"), message, "")
             }
+        };
+        match (self, done) {
+            // v1 says nothing of it.
+            (Self::CreatePodGroup(_), Ok(_)) => vec![],
+            (Self::DeletePodGroup(group), _) => {
+                vec![Event::normal("JobTerminated", POD_GROUP_GOES, json::text(group, "/metadata/uid")), outcome]
+            }
+            (Self::CreatePod { overwrites_restart_policy, keeps_scheduler, .. }, Ok(uid)) => {
+                let policy = ("SetPodTemplateRestartPolicy", RESTART_POLICY_OVERWRITTEN);
+                let scheduler = ("SetPodTemplateSchedulerName", SCHEDULER_KEPT);
+                let warnings = [(*overwrites_restart_policy, policy), (*keeps_scheduler, scheduler)];
+                let warnings = warnings.into_iter().filter(|(deserved, _)| *deserved);
+                let warnings = warnings.map(|(_, (reason, message))| Event::warning(reason, message, uid));
+                std::iter::once(outcome).chain(warnings).collect()
+            }
+            (_, Ok(_) | Err(_)) => vec![outcome],
         }
     }
 }
 
 const RESTART_POLICY_OVERWRITTEN: &str =
     "Restart policy in pod template will be overwritten by restart policy in replica spec";
+const SCHEDULER_KEPT: &str =
+    "Another scheduler is specified when gang-scheduling is enabled and it will not be overwritten";
+const POD_GROUP_GOES: &str = "Job has been terminated. Deleting PodGroup";

@@ -56,6 +56,16 @@ pub fn replicas(
     Ok(batches)
 }
 
+/// Takes back what would be made; answers whether that was something.
+pub fn withhold(batches: &mut [Batch]) -> bool {
+    let makes = |action: &Action| matches!(action, Action::CreatePod { .. } | Action::CreateService(_));
+    let withheld = batches.iter().flatten().any(makes);
+    for batch in batches {
+        batch.retain(|action| !makes(action));
+    }
+    withheld
+}
+
 /// Extra objects: made and kept up to date in the plan's order, each in a batch of its own since a refusal stops there;
 /// what the job owns and the plan no longer names goes.
 pub fn objects(filler: &Filler<'_>, plan: &JobPlan, observed: &Observed) -> Result<Vec<Batch>, FillError> {
@@ -129,7 +139,7 @@ fn missing_pods(filler: &Filler<'_>, plan: &ReplicaPlan, types: &Types<'_>) -> R
     let missing = (0..types.spec.replicas).filter(|index| !types.pods.contains_key(index));
     let create = |index| {
         let pod = render::pod(filler, types.spec, plan, index)?;
-        Ok(Action::CreatePod { pod, overwrites_restart_policy })
+        Ok(Action::CreatePod { pod, overwrites_restart_policy, keeps_scheduler: false })
     };
     missing.map(create).collect()
 }

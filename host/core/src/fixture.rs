@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::contract::*;
+use crate::gang;
 use crate::label;
 use crate::observed::{self, ContainerStatus, Observed as Seen, PodStatus, Terminated};
 use crate::planner::{Planner, PlannerError};
@@ -52,7 +53,13 @@ pub(crate) fn at(second: i64) -> Timestamp {
 }
 
 pub(crate) fn seen(second: i64, pods: Vec<observed::Pod>) -> Seen {
-    Seen { now: at(second), pods: pods.into_iter().map(Arc::new).collect(), services: vec![], objects: vec![] }
+    Seen {
+        now: at(second),
+        pods: pods.into_iter().map(Arc::new).collect(),
+        services: vec![],
+        objects: vec![],
+        gang: gang::Seen::default(),
+    }
 }
 
 pub(crate) fn pod(replica_type: &str, index: u32, phase: &str, exit: Option<i32>) -> observed::Pod {

@@ -85,6 +85,11 @@ impl Job {
         context(&self.object, settings)
     }
 
+    /// `metadata.annotations`.
+    pub fn annotations(&self) -> Option<&Value> {
+        self.object.pointer("/metadata/annotations")
+    }
+
     /// The replica spec of that name.
     pub fn replica(&self, replica_type: &str) -> Option<&ReplicaSpec> {
         self.replicas.iter().find(|spec| spec.name == replica_type)

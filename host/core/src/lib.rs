@@ -13,12 +13,14 @@ pub mod field;
 pub mod fill;
 #[cfg(test)]
 mod fixture;
+pub mod gang;
 pub mod job;
 pub mod json;
 pub mod label;
 pub mod name;
 pub mod observed;
 pub mod planner;
+mod quantity;
 pub mod render;
 pub mod run_policy;
 pub mod status;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::contract::Phase;
+use crate::gang;
 
 /// Everything a pass sees.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub struct Observed {
     pub services: Vec<Arc<Meta>>,
     /// Other objects the job controls, of the kinds its plugin may ask for.
     pub objects: Vec<Arc<Value>>,
+    /// Its pod group, and what that depends on.
+    pub gang: gang::Seen,
 }
 
 /// What the host reads of an object's metadata.

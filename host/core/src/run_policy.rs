@@ -1,10 +1,12 @@
 //! `spec.runPolicy`: what v1 lets users say about a job's life, whatever the framework.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// `spec.runPolicy`. Absent fields are `None`; gang scheduling reads `schedulingPolicy` by itself.
+/// `spec.runPolicy`. Absent fields are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RunPolicy {
@@ -18,6 +20,24 @@ pub struct RunPolicy {
     pub backoff_limit: Option<i32>,
     /// No pods while it is true.
     pub suspend: Option<bool>,
+    /// For the scheduler of gangs, where there is one.
+    pub scheduling_policy: Option<SchedulingPolicy>,
+}
+
+/// `spec.runPolicy.schedulingPolicy`: what the job's pod group says.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SchedulingPolicy {
+    /// How many pods have to fit at once. Absent: all.
+    pub min_available: Option<i32>,
+    /// The resources that have to be free at once. Absent: those that the pods request.
+    pub min_resources: Option<BTreeMap<String, Value>>,
+    /// The queue, of Volcano.
+    pub queue: Option<String>,
+    /// The priority class of the group, of Volcano.
+    pub priority_class: Option<String>,
+    /// How long pods wait for the rest of their gang, with scheduler-plugins.
+    pub schedule_timeout_seconds: Option<i32>,
 }
 
 /// `managedBy`: this operator.

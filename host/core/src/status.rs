@@ -21,6 +21,9 @@ pub struct JobStatus {
     /// When success or failure was decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Timestamp>,
+    /// When pods were first held back for their gang since the job started or was resumed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_reconcile_time: Option<Timestamp>,
     /// Pods replaced so far, where something counts them: a back-off limit or the plugin. v1 has no such field.
     #[serde(skip_serializing_if = "is_zero")]
     pub restarts: u32,

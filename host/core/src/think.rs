@@ -11,6 +11,7 @@ use crate::diff::Batch;
 use crate::event::Event;
 use crate::field::{self, FieldError};
 use crate::fill::Addresses;
+use crate::gang::GangScheduler;
 use crate::job::Job;
 use crate::json;
 use crate::observed::Observed;
@@ -32,6 +33,8 @@ pub struct Framework<'a> {
     pub settings: &'a Value,
     /// Where replicas are.
     pub addresses: &'a Addresses,
+    /// Who schedules gangs.
+    pub gang: &'a GangScheduler,
 }
 
 /// What is to be done, in this order: the status is written, the batches are carried out, the events are told.

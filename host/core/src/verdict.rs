@@ -115,6 +115,9 @@ fn deleted(action: &Action) -> Option<String> {
         | Action::ReplaceObject(_)
         | Action::DeleteObject(_)
         | Action::CreateSshKey(_)
+        | Action::CreatePodGroup(_)
+        | Action::ReplacePodGroup(_)
+        | Action::DeletePodGroup(_)
         | Action::DeleteJob => None,
     }
 }

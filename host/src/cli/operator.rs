@@ -31,7 +31,7 @@ pub struct OperatorOptions {
     /// Work on this kind, in any case (repeatable); none: on all that are loaded
     #[arg(long, value_name = "KIND")]
     pub enable_scheme: Vec<String>,
-    /// Who schedules gangs: volcano, or the name of a scheduler with scheduler-plugins; empty: nobody
+    /// Who schedules gangs: volcano, or the name of a scheduler with scheduler-plugins; empty or none: nobody
     #[arg(long, value_name = "NAME", default_value = "")]
     pub gang_scheduler_name: String,
     /// The only namespace to watch; empty: all

@@ -16,6 +16,7 @@ use trainyard_core::json::{self, text};
 use trainyard_core::observed::{Meta, Pod};
 
 use super::api::{Api, ApiError};
+use super::gangs::Gangs;
 use super::store::{Id, Store, Version};
 use super::watch::{Kept, PodObject, version};
 
@@ -26,6 +27,7 @@ pub(super) struct Stores {
     pub(super) services: Arc<Store<Meta>>,
     /// By `apiVersion` and `kind`.
     pub(super) objects: BTreeMap<(String, String), Arc<Store<Value>>>,
+    pub(super) gangs: Arc<Gangs>,
 }
 
 impl Stores {
@@ -109,6 +111,18 @@ impl Actor<'_> {
                 self.stores.like(object).remove(&self.id(&target(object)));
                 Ok(gone.map(|_| text(object, "/metadata/uid").to_owned()))
             }
+            Action::CreatePodGroup(group) => {
+                self.create::<DynamicObject, _>(group, &self.stores.gangs.pod_groups).await
+            }
+            Action::ReplacePodGroup(group) => {
+                let stored: DynamicObject = self.api.replace(group).await?;
+                Ok(Some(self.keep(stored, &self.stores.gangs.pod_groups)))
+            }
+            Action::DeletePodGroup(group) => {
+                let gone = self.api.delete(group, &target(group)).await?;
+                self.stores.gangs.pod_groups.remove(&self.id(&target(group)));
+                Ok(gone.map(|_| text(group, "/metadata/uid").to_owned()))
+            }
             Action::DeleteJob => {
                 let gone = self.api.delete(self.job, &target(self.job)).await?;
                 Ok(gone.map(|_| self.uid().to_owned()))
@@ -166,7 +180,10 @@ impl Actor<'_> {
             Err(error) => {
                 warn!(job = name, %error, "a request failed");
                 match (action, error) {
-                    (Action::CreateObject { object, .. }, ApiError::AlreadyExists(_)) => {
+                    (
+                        Action::CreateObject { object, .. } | Action::CreatePodGroup(object),
+                        ApiError::AlreadyExists(_),
+                    ) => {
                         vec![event::not_ours(self.kind, object)]
                     }
                     (action, error) => action.events(self.kind, name, Err(&error.to_string())),

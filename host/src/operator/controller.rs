@@ -11,7 +11,7 @@ use trainyard_core::json::text;
 use trainyard_core::observed::Observed;
 use trainyard_core::planner::PlannerError;
 use trainyard_core::status::JobStatus;
-use trainyard_core::think::{Count, Thought, think};
+use trainyard_core::think::{Count, Framework, Thought, think};
 
 use super::act::{Actor, Stores};
 use super::api::{Api, ApiError};
@@ -53,8 +53,12 @@ impl Controller {
             pods: self.stores.pods.of(uid),
             services: self.stores.services.of(uid),
             objects: self.stores.objects_of(uid),
+            gang: self.stores.gangs.seen(uid),
         };
-        let thought = tokio::task::block_in_place(|| think(&self.kind.framework(&self.addresses), &job, &observed));
+        let thought = tokio::task::block_in_place(|| {
+            let framework = self.kind.framework(&self.addresses);
+            think(&Framework { gang: &self.stores.gangs.scheduler, ..framework }, &job, &observed)
+        });
         let is_settled = matches!(&thought, Ok(Thought { status: None, batches, .. }) if batches.is_empty());
         let done = match thought {
             Ok(thought) => self.act(&owner, &job, thought, &observed).await,

@@ -20,6 +20,7 @@ use trainyard_core::label;
 use super::act::Stores;
 use super::controller::{self, Controller};
 use super::events::Recorder;
+use super::gangs::Gangs;
 use super::metrics::Metrics;
 use super::store::{Id, Store};
 use super::throttle::Throttle;
@@ -53,7 +54,7 @@ impl Yard {
             api: api::Api::new(client.clone(), Throttle::of(options)),
             client,
             namespace: Some(options.namespace.clone()).filter(|namespace| !namespace.is_empty()),
-            stores: Stores::default(),
+            stores: Stores { gangs: Arc::new(Gangs::of(options)), ..Stores::default() },
             metrics,
             stopped,
             watches: JoinSet::new(),
@@ -126,7 +127,21 @@ impl Yard {
             self.watches.spawn(watch::follow::<DynamicObject, _>(events, feed, owned(wakers)));
             seen.push(object_seen);
         }
+        seen.extend(self.watch_gangs(wakers));
         seen
+    }
+
+    /// Pod groups have no label of ours, so those of others are seen, too, and not kept.
+    fn watch_gangs(&mut self, wakers: &Wakers) -> Vec<flag::Receiver<bool>> {
+        let gangs = self.stores.gangs.clone();
+        let Some(resource) = gangs.resource() else { return vec![] };
+        let events = watcher(self.dynamic(&resource), watcher::Config::default());
+        let (feed, groups_seen) = feed(&resource.plural, gangs.pod_groups.clone(), wakers);
+        let events = gangs.clone().notice(events, wakers.clone(), feed.ready.clone());
+        self.watches.spawn(watch::follow(events, feed, owned(wakers)));
+        let (ready, classes_seen) = flag::channel(false);
+        self.watches.spawn(gangs.follow_priority_classes(kube::Api::all(self.client.clone()), ready));
+        vec![groups_seen, classes_seen]
     }
 
     fn watch_jobs(&mut self, kind: &LoadedKind, wakers: &Wakers) -> (Arc<Store<Value>>, flag::Receiver<bool>) {

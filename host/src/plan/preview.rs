@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 use trainyard_core::action::Action;
+use trainyard_core::gang;
 use trainyard_core::json;
 use trainyard_core::label;
 use trainyard_core::observed::{
@@ -86,6 +87,7 @@ impl Seen {
             pods: pods.collect(),
             services: self.services.clone(),
             objects: self.objects.clone(),
+            gang: gang::Seen::default(),
         }
     }
 
@@ -109,11 +111,14 @@ impl Seen {
                 self.secrets.push(secret.clone());
                 is_new.then_some(secret)
             }
-            // Of lists of running replicas the first is shown; what a job deletes in the end is not.
+            // Nobody schedules gangs here. Of lists of running replicas the first is shown; what a job deletes in the end is not.
             Action::ReplaceObject(_)
             | Action::DeleteObject(_)
             | Action::DeletePod(_)
             | Action::DeleteService(_)
+            | Action::CreatePodGroup(_)
+            | Action::ReplacePodGroup(_)
+            | Action::DeletePodGroup(_)
             | Action::DeleteJob => None,
         }
     }

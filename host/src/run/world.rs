@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::Value;
 use trainyard_core::action::{Action, Target};
+use trainyard_core::gang;
 use trainyard_core::json;
 use trainyard_core::observed::{Meta, Observed};
 
@@ -78,6 +79,7 @@ impl World {
             pods: self.pods.iter().map(|pod| Arc::new(pod.observed())).collect(),
             services: self.services.clone(),
             objects: self.objects.clone(),
+            gang: gang::Seen::default(),
         }
     }
 
@@ -95,8 +97,12 @@ impl World {
                 self.objects.push(Arc::new(object));
             }
             Action::DeleteObject(object) => self.objects.retain(|other| !is_same(other, &object)),
-            // Jobs that need keys are refused; one that has ended is gone when we are.
-            Action::CreateSshKey(_) | Action::DeleteJob => {}
+            // Jobs that need keys are refused; nobody schedules gangs; one that has ended is gone when we are.
+            Action::CreateSshKey(_)
+            | Action::CreatePodGroup(_)
+            | Action::ReplacePodGroup(_)
+            | Action::DeletePodGroup(_)
+            | Action::DeleteJob => {}
         }
         Ok(())
     }

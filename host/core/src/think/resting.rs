@@ -8,6 +8,7 @@ use crate::check;
 use crate::diff;
 use crate::event::Event;
 use crate::fill::Filler;
+use crate::gang;
 use crate::job::Job;
 use crate::run_policy::CleanPodPolicy;
 use crate::status::{ConditionType, Truth};
@@ -18,6 +19,7 @@ impl Pass<'_> {
         self.fold();
         self.thought.batches.push(diff::clean_up(job.run_policy.clean_pods(), self.observed));
         self.withdraw_objects(job)?;
+        self.thought.batches.push(gang::dissolve(&self.observed.gang));
         let ended = [ConditionType::Succeeded, ConditionType::Failed].into_iter();
         let ended =
             ended.filter_map(|kind| self.status.condition(kind)).find_map(|condition| condition.last_transition_time);
@@ -47,7 +49,9 @@ impl Pass<'_> {
             replicas.active = 0;
         }
         self.thought.batches.push(diff::clean_up(CleanPodPolicy::All, self.observed));
-        self.withdraw_objects(job)
+        self.withdraw_objects(job)?;
+        self.thought.batches.push(gang::dissolve(&self.observed.gang));
+        Ok(())
     }
 
     /// Only objects that a plan made can have to go, so a job without any is not planned for.
@@ -55,7 +59,7 @@ impl Pass<'_> {
         if self.observed.objects.is_empty() {
             return Ok(());
         }
-        let Framework { kind, planner, settings, announced, addresses } = *self.framework;
+        let Framework { kind, planner, settings, announced, addresses, .. } = *self.framework;
         let plan = planner.plan(&job.context(settings))?;
         check::plan(&plan, job, announced).map_err(Trouble::fault)?;
         let filler = Filler { kind, job, network: plan.network, addresses, running: &BTreeSet::new() };

@@ -10,6 +10,7 @@ use crate::contract::{JobPlan, Phase, RestartPolicy};
 use crate::diff;
 use crate::event::{self, Event};
 use crate::fill::Filler;
+use crate::gang::Wait;
 use crate::job::Job;
 use crate::label;
 use crate::run_policy::Failures;
@@ -18,7 +19,7 @@ use crate::verdict;
 
 impl Pass<'_> {
     pub(super) fn run(&mut self, job: &Job) -> Result<(), Trouble> {
-        let Framework { kind, planner, settings, announced, .. } = *self.framework;
+        let Framework { kind, planner, settings, announced, addresses, .. } = *self.framework;
         let census = Census::of(kind, job, &self.observed.pods);
         let active = self.observed.pods.iter().filter(|pod| pod.is_active());
         self.thought.events.extend(active.flat_map(|pod| event::abnormal(pod)));
@@ -31,6 +32,15 @@ impl Pass<'_> {
         let context = job.context(settings);
         let plan = planner.plan(&context)?;
         check::plan(&plan, job, announced).map_err(Trouble::fault)?;
+        let running = self.observed.pods.iter().filter(|pod| pod.phase() == Phase::Running);
+        let running: BTreeSet<_> = running.map(|pod| pod.meta.name.clone()).collect();
+        let filler = Filler { kind, job, network: plan.network, addresses, running: &running };
+        let (changes, wait) = self.framework.gang.gather(&filler, &plan, &self.observed.gang);
+        self.thought.batches.push(changes);
+        if let Some(wait) = wait.filter(|_| self.has_no_pods()) {
+            self.hold(wait);
+            return Ok(());
+        }
         self.status.start_time.get_or_insert(self.observed.now);
         self.count(job, &census);
         let doomed = self.replace_failed(job, &census);
@@ -39,7 +49,7 @@ impl Pass<'_> {
             let assessment = planner.assess(&context, &census.seen(self.status.restarts))?;
             verdict::apply(self, job, &census, &assessment, doomed);
         }
-        self.mend(job, &plan, &census)
+        self.mend(&filler, &plan, &census, wait)
     }
 
     /// What the run policy says against going on.
@@ -128,22 +138,54 @@ impl Pass<'_> {
         }
     }
 
+    /// Whether there are none, and the status knows it.
+    fn has_no_pods(&self) -> bool {
+        let counts = |replicas: &ReplicaStatus| replicas.active + replicas.succeeded + replicas.failed;
+        self.observed.pods.is_empty() && self.status.replica_statuses.values().all(|replicas| counts(replicas) == 0)
+    }
+
+    /// Says that pods are held back for their gang: once for each start, so that it does not wake the job again.
+    fn hold(&mut self, wait: Wait) {
+        if self.status.last_reconcile_time.is_none_or(|last| self.status.start_time.is_some_and(|start| last < start)) {
+            self.status.last_reconcile_time = Some(self.observed.now);
+        }
+        if self.status.start_time.is_none() {
+            self.thought.check_after = None; // a deadline that has not begun
+        }
+        let api_version = self.framework.gang.api_version().unwrap_or_default();
+        match wait {
+            Wait::NotServed => {
+                let message = format!(
+                    "Error creating: the kind PodGroup of {api_version} is not installed; pods wait until it is"
+                );
+                self.tell(Event::warning("FailedCreatePodGroup", message, ""));
+            }
+            Wait::ForGroup => {}
+        }
+    }
+
     /// Brings pods, services and objects in line with the plan, or cleans up if the job has just ended.
-    fn mend(&mut self, job: &Job, plan: &JobPlan, census: &Census<'_>) -> Result<(), Trouble> {
-        let running = self.observed.pods.iter().filter(|pod| pod.phase() == Phase::Running);
-        let running: BTreeSet<_> = running.map(|pod| pod.meta.name.clone()).collect();
-        let Framework { kind, addresses, .. } = *self.framework;
-        let filler = Filler { kind, job, network: plan.network, addresses, running: &running };
-        let objects = diff::objects(&filler, plan, self.observed).map_err(Trouble::fault)?;
+    fn mend(
+        &mut self,
+        filler: &Filler<'_>,
+        plan: &JobPlan,
+        census: &Census<'_>,
+        wait: Option<Wait>,
+    ) -> Result<(), Trouble> {
+        let objects = diff::objects(filler, plan, self.observed).map_err(Trouble::fault)?;
         if self.status.is_finished() {
             self.thought.batches = objects;
-            return self.tidy(job);
+            return self.tidy(filler.job);
         }
         self.thought.batches.extend(objects);
-        let replicas = diff::replicas(&filler, plan, census, self.observed).map_err(Trouble::fault)?;
+        let mut replicas = diff::replicas(filler, plan, census, self.observed).map_err(Trouble::fault)?;
+        self.framework.gang.decorate(filler.job, &mut replicas);
+        if let Some(wait) = wait.filter(|_| diff::withhold(&mut replicas)) {
+            self.hold(wait);
+        }
         let makes_pods = replicas.iter().flatten().any(|action| matches!(action, Action::CreatePod { .. }));
         if makes_pods {
-            self.thought.batches.push(diff::ssh_keys(&filler, plan));
+            self.thought.batches.push(diff::ssh_keys(filler, plan));
         }
         self.thought.batches.extend(replicas);
         Ok(())

@@ -15,6 +15,7 @@ fn pass(planner: &Scripted, object: &Value, observed: &Observed) -> Thought {
         planner,
         settings: &json!({}),
         addresses: &Addresses::Cluster { domain: None },
+        gang: &GangScheduler::Off,
     };
     think(&framework, object, observed).unwrap()
 }
@@ -59,6 +60,9 @@ fn actions(thought: &Thought) -> Vec<Vec<String>> {
         Action::ReplaceObject(object) => format!("=object {}", name(object)),
         Action::DeleteObject(object) => format!("-object {}", name(object)),
         Action::CreateSshKey(secret) => format!("+key {}", name(secret)),
+        Action::CreatePodGroup(group) => format!("+group {}", name(group)),
+        Action::ReplacePodGroup(group) => format!("=group {}", name(group)),
+        Action::DeletePodGroup(group) => format!("-group {}", name(group)),
         Action::DeleteJob => "-job".to_owned(),
     };
     thought.batches.iter().map(|batch| batch.iter().map(say).collect()).collect()
