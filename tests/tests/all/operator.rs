@@ -3,6 +3,7 @@
 
 mod cost;
 mod failure;
+mod gang;
 mod interrupted;
 mod made_up;
 mod many;

@@ -180,10 +180,12 @@ impl Place {
     }
 }
 
-/// `pods`, `pytorchjobs/status`: what a request of a namespace's objects is about.
+/// `pods`, `pytorchjobs/status`: what a request is about.
 pub(super) fn resource(uri: &str) -> String {
     let path = uri.split('?').next().unwrap_or_default();
-    let after = path.split_once("/namespaces/").map_or("", |(_, after)| after);
+    let Some((_, after)) = path.split_once("/namespaces/") else {
+        return path.rsplit('/').next().unwrap_or_default().to_owned(); // a list of what is in no namespace
+    };
     let mut parts = after.split('/').skip(1);
     let (resource, _name, subresource) = (parts.next(), parts.next(), parts.next());
     resource.into_iter().chain(subresource).collect::<Vec<_>>().join("/")

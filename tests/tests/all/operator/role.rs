@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 use serde_json::{Value, json};
+use trainyard_tests::pod_groups::{self, SCHEDULER_PLUGINS};
 
 use super::place::{JAX, Kind, PADDLE, PYTORCH, Place, TENSORFLOW, XGBOOST, resource, text};
 
@@ -31,38 +32,42 @@ fn rest_of_kinds() -> impl Iterator<Item = (String, String)> {
 #[test]
 fn the_role_grants_what_is_used_and_no_more() -> Result<()> {
     let Some(place) = Place::new("role")? else { return Ok(()) };
+    pod_groups::install(place.cluster, SCHEDULER_PLUGINS)?;
     foreign(&place)?;
-    let operator = place.operator(&["--leader-elect"])?;
+    see_priority_classes(&place)?;
+    let operator = place.operator(&["--leader-elect", "--gang-scheduler-name=test"])?;
     let mut job = PYTORCH.job("mnist", &[("Worker", 2)], json!({}));
     let resource_metric = json!({"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}});
     let metrics = json!([{"type": "Resource", "resource": resource_metric}]);
+    let template = &mut job["spec"]["pytorchReplicaSpecs"]["Worker"]["template"];
+    template["spec"]["schedulerName"] = "default-scheduler".into(); // there is no other
     job["spec"]["elasticPolicy"] = json!({"minReplicas": 1, "maxReplicas": 2, "metrics": metrics});
     place.apply(&job)?;
     for (kind, name, replica_type) in OTHERS {
         place.apply(&kind.job(name, &[(replica_type, 1)], json!({})))?;
     }
 
-    // What is in the way is looked at: an autoscaler, then a pod, then a service.
-    let ours = |object: &str| place.wait(object, "jsonpath={.metadata.ownerReferences[0].name}=mnist");
-    for (object, event) in [
-        ("hpa/mnist", "ErrResourceExists"),
-        ("pod/mnist-worker-0", "FailedCreatePod"),
-        ("service/mnist-worker-0", "FailedCreateService"),
+    // What is in the way is looked at: a pod group, an autoscaler, then a pod, then a service.
+    let group = format!("{}/mnist", pod_groups::name(SCHEDULER_PLUGINS));
+    for (object, event, what) in [
+        (group.as_str(), "ErrResourceExists", "\"PodGroup\""),
+        ("hpa/mnist", "ErrResourceExists", "\"HorizontalPodAutoscaler\""),
+        ("pod/mnist-worker-0", "FailedCreatePod", ""),
+        ("service/mnist-worker-0", "FailedCreateService", ""),
     ] {
         place.cluster.wait_until(60, event, || {
             let told = place.events("pytorchjob/mnist")?;
-            anyhow::ensure!(told.iter().any(|[_, reason, _]| reason == event), "{told:#?}");
+            let is_told = told.iter().any(|[_, reason, message]| reason == event && message.contains(what));
+            anyhow::ensure!(is_told, "{told:#?}");
             Ok(())
         })?;
-        place.kubectl(&["delete", object])?;
-        // On a slow machine the pauses between attempts have grown to minutes; a change of the job does not wait for them.
-        place.kubectl(&["annotate", "pytorchjob/mnist", &format!("test/after={event}")])?;
-        place.wait(object, "create")?;
-        ours(object)?;
+        make_way(&place, object)?;
     }
     place.wait("pytorchjob/mnist", "jsonpath={.status.replicaStatuses.Worker.active}=2")?;
     change(&place, &json!({"elasticPolicy": {"maxReplicas": 3}}))?;
     place.wait("hpa/mnist", "jsonpath={.spec.maxReplicas}=3")?;
+    change(&place, &json!({"runPolicy": {"schedulingPolicy": {"minAvailable": 1}}}))?;
+    place.wait(&group, "jsonpath={.spec.minMember}=1")?;
     change(&place, &json!({"runPolicy": {"suspend": true}}))?;
     let replica = |what| OTHERS.map(|(_, name, of)| format!("{what}/{name}-{}-0", of.to_lowercase()));
     let made = [replica("pod"), replica("service")].concat();
@@ -89,11 +94,36 @@ fn foreign(place: &Place) -> Result<()> {
         ("autoscaling/v2", "HorizontalPodAutoscaler", "mnist", json!({"scaleTargetRef": target, "maxReplicas": 1})),
         ("v1", "Pod", "mnist-worker-0", json!({"containers": [{"name": "other", "image": "fake"}]})),
         ("v1", "Service", "mnist-worker-0", json!({"ports": [{"port": 80}]})),
+        (SCHEDULER_PLUGINS, "PodGroup", "mnist", json!({"minMember": 1})),
     ] {
         let metadata = json!({"name": name});
         place.apply(&json!({"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}))?;
     }
     Ok(())
+}
+
+/// Takes away what is in the way, until the job has its own; each look at the job is one that it would come to later.
+fn make_way(place: &Place, object: &str) -> Result<()> {
+    // kubectl may take the job's own for the one that it shall see go.
+    place.kubectl(&["delete", object, "--wait=false"])?;
+    let mut looks = 0;
+    place.cluster.wait_until(60, object, || {
+        looks += 1;
+        let look = format!("test/looks={looks}");
+        place.kubectl(&["annotate", "pytorchjob/mnist", &look, "--overwrite"])?;
+        let found = place.get(object)?;
+        anyhow::ensure!(found["metadata"]["ownerReferences"][0]["name"] == "mnist", "{found}");
+        Ok(())
+    })
+}
+
+/// They are in no namespace: who is granted a namespace does not see them.
+fn see_priority_classes(place: &Place) -> Result<()> {
+    let (name, user) = (format!("{}-priorities", place.namespace), format!("--user={}", place.user));
+    let rule = ["--verb=list,watch", "--resource=priorityclasses.scheduling.k8s.io"];
+    place.cluster.kubectl(&[&["create", "clusterrole", &name], &rule[..]].concat())?;
+    let grant = ["create", "clusterrolebinding", &name, &format!("--clusterrole={name}"), &user];
+    place.cluster.kubectl(&grant).map(drop)
 }
 
 fn change(place: &Place, spec: &Value) -> Result<()> {
