@@ -22,6 +22,20 @@ fn plugins() -> Result<Vec<Plugin>> {
     BUNDLED.iter().map(|bundled| Ok(Plugin::load(&engine, bundled.component, Limits::default())?)).collect()
 }
 
+/// Commands load a plugin by what `plugins/bundled` says of it.
+#[test]
+fn a_bundled_plugin_is_listed_with_its_kinds() -> Result<()> {
+    for (bundled, plugin) in BUNDLED.iter().zip(plugins()?) {
+        let description = plugin.description();
+        let kinds = description.kinds.iter().map(|kind| format!("{}/{}/{}", kind.group, kind.version, kind.kind));
+        assert_eq!(
+            (bundled.name, bundled.kinds.to_vec()),
+            (&*description.name, kinds.collect::<Vec<_>>().iter().map(String::as_str).collect())
+        );
+    }
+    Ok(())
+}
+
 /// One replica of every type that users know, but for the last; without a type that has no place beside the others.
 fn context(plugin: &Plugin, kind: &Kind, replicas: u32) -> Result<Context> {
     let all: Vec<_> = kind.replica_types.iter().map(|known| known.name.as_str()).collect();
