@@ -137,8 +137,9 @@ fn add_to_spec(
     for volume in &plan.volumes {
         list(pod_spec, "volumes").push(fill::json(volume, "a volume")?);
     }
-    if let Some(account) = &plan.service_account {
-        pod_spec.entry("serviceAccountName").or_insert_with(|| account.as_str().into());
+    let names_none = pod_spec.get("serviceAccountName").and_then(Value::as_str).is_none_or(str::is_empty);
+    if let Some(account) = plan.service_account.as_ref().filter(|_| names_none) {
+        pod_spec.insert("serviceAccountName".into(), account.as_str().into());
     }
     Ok(())
 }
