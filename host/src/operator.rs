@@ -8,6 +8,7 @@ mod gangs;
 mod lease;
 mod logging;
 mod metrics;
+mod names;
 mod queue;
 mod serve;
 mod ssh;

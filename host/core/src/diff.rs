@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use crate::action::{Action, Target};
 use crate::census::{Census, Types};
-use crate::contract::{Gate, GateState, JobPlan, Network, Object, ObjectExisting, Phase, ReplicaPlan, WhileSuspended};
+use crate::contract::{
+    Gate, GateState, JobPlan, Network, Object, ObjectExisting, ObjectKind, Phase, ReplicaPlan, WhileSuspended,
+};
 use crate::fill::{FillError, Filler};
 use crate::json;
 use crate::observed::{Meta, Observed, Pod};
@@ -66,25 +68,45 @@ pub fn withhold(batches: &mut [Batch]) -> bool {
     withheld
 }
 
-/// Extra objects: made and kept up to date in the plan's order, each in a batch of its own since a refusal stops there;
-/// what the job owns and the plan no longer names goes.
-pub fn objects(filler: &Filler<'_>, plan: &JobPlan, observed: &Observed) -> Result<Vec<Batch>, FillError> {
+/// What has to be done about extra objects.
+#[derive(Debug, Default)]
+pub struct Objects {
+    /// In the plan's order, each in a batch of its own since a refusal stops there; then those that go.
+    pub batches: Vec<Batch>,
+    /// Objects of others that have names of the plan's: the job uses them, or cannot do without their going.
+    pub others: Vec<(ObjectKind, String)>,
+    /// The one, as the plan wants it, whose name another has: nothing that comes after it may be made.
+    pub blocked: Option<Value>,
+}
+
+/// Extra objects are made and kept up to date; what the job owns and the plan no longer names goes.
+pub fn objects(filler: &Filler<'_>, plan: &JobPlan, observed: &Observed) -> Result<Objects, FillError> {
     let mut stored: BTreeMap<_, _> = observed.objects.iter().map(|object| (key(object), object.as_ref())).collect();
-    let mut batches = Vec::new();
+    let mut objects = Objects::default();
     for (index, planned) in plan.objects.iter().enumerate() {
         let wanted = object(filler, planned, index)?;
-        match (stored.remove(&key(&wanted)), planned.existing) {
-            (None, existing) => batches.push(vec![Action::CreateObject { object: wanted, existing }]),
+        let key = key(&wanted);
+        match (stored.remove(&key), planned.existing) {
+            (None, existing) if observed.is_of_another(&key.0, &key.1, &filler.job.uid) => {
+                objects.others.push(key);
+                match existing {
+                    ObjectExisting::UseAny => {}
+                    ObjectExisting::KeepOurs | ObjectExisting::UpdateOurs => {
+                        return Ok(Objects { blocked: Some(wanted), ..objects });
+                    }
+                }
+            }
+            (None, existing) => objects.batches.push(vec![Action::CreateObject { object: wanted, existing }]),
             (Some(_), ObjectExisting::UseAny | ObjectExisting::KeepOurs) => {}
             (Some(stored), ObjectExisting::UpdateOurs) if content_covers(stored, &wanted) => {}
             (Some(stored), ObjectExisting::UpdateOurs) => {
-                batches.push(vec![Action::ReplaceObject(with_content(stored, wanted))]);
+                objects.batches.push(vec![Action::ReplaceObject(with_content(stored, wanted))]);
             }
         }
     }
-    batches
-        .push(stored.into_values().filter(|object| !is_deleting(object)).cloned().map(Action::DeleteObject).collect());
-    Ok(batches)
+    let surplus = stored.into_values().filter(|object| !is_deleting(object));
+    objects.batches.push(surplus.cloned().map(Action::DeleteObject).collect());
+    Ok(objects)
 }
 
 /// The secrets with keys, without their data: asked for whenever pods are made, for nothing says whether they are there.
@@ -169,8 +191,10 @@ fn object(filler: &Filler<'_>, planned: &Object, index: usize) -> Result<Value, 
     Ok(object)
 }
 
-fn key(object: &Value) -> [String; 3] {
-    ["/apiVersion", "/kind", "/metadata/name"].map(|pointer| json::text(object, pointer).to_owned())
+fn key(object: &Value) -> (ObjectKind, String) {
+    let [api_version, kind, name] =
+        ["/apiVersion", "/kind", "/metadata/name"].map(|pointer| json::text(object, pointer).to_owned());
+    (ObjectKind { api_version, kind }, name)
 }
 
 fn is_deleting(object: &Value) -> bool {

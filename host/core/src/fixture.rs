@@ -1,5 +1,6 @@
 //! A made-up kind, a job of it, pods, and a plugin that answers what a test wants.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -59,6 +60,7 @@ pub(crate) fn seen(second: i64, pods: Vec<observed::Pod>) -> Seen {
         services: vec![],
         objects: vec![],
         gang: gang::Seen::default(),
+        names: BTreeMap::new(),
     }
 }
 
@@ -78,6 +80,8 @@ pub(crate) fn pod(replica_type: &str, index: u32, phase: &str, exit: Option<i32>
 /// Answers the same whatever it is asked.
 #[derive(Clone, Default)]
 pub(crate) struct Scripted {
+    /// A merge patch; empty: of nothing.
+    pub(crate) defaults: Json,
     pub(crate) issues: Vec<Issue>,
     pub(crate) plan: Option<JobPlan>,
     pub(crate) verdicts: Vec<Verdict>,
@@ -86,7 +90,7 @@ pub(crate) struct Scripted {
 
 impl Planner for Scripted {
     fn defaults(&self, _: &Context) -> Result<Json, PlannerError> {
-        Ok("{}".into())
+        Ok(if self.defaults.is_empty() { "{}".into() } else { self.defaults.clone() })
     }
 
     fn validate(&self, _: &Context, _: Option<&str>) -> Result<Vec<Issue>, PlannerError> {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::contract::Phase;
+use crate::contract::{ObjectKind, Phase};
 use crate::gang;
 
 /// Everything a pass sees.
@@ -23,7 +23,12 @@ pub struct Observed {
     pub objects: Vec<Arc<Value>>,
     /// Its pod group, and what that depends on.
     pub gang: gang::Seen,
+    /// Of these kinds every object in the job's namespace, whosever it is.
+    pub names: BTreeMap<ObjectKind, Arc<Names>>,
 }
+
+/// The names that are taken, each with the uid of the object's controller; empty where it has none.
+pub type Names = BTreeMap<String, String>;
 
 /// What the host reads of an object's metadata.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -128,6 +133,13 @@ pub struct Terminated {
     pub reason: Option<String>,
     /// For people.
     pub message: Option<String>,
+}
+
+impl Observed {
+    /// Whether an object of that name is there, and not the job's.
+    pub fn is_of_another(&self, kind: &ObjectKind, name: &str, job: &str) -> bool {
+        self.names.get(kind).and_then(|names| names.get(name)).is_some_and(|controller| controller != job)
+    }
 }
 
 impl Pod {

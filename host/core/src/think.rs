@@ -51,6 +51,8 @@ pub struct Thought {
     pub events: Vec<Event>,
     /// For the metrics.
     pub counts: Vec<Count>,
+    /// Objects of others that have names of the plan's: look again when one of them goes.
+    pub others: Vec<(ObjectKind, String)>,
     /// Look again then, even if nothing changes.
     pub check_after: Option<SignedDuration>,
 }
@@ -133,7 +135,10 @@ impl<'a> Pass<'a> {
         let Framework { kind, planner, settings, .. } = *self.framework;
         let job = Job::parse(kind, object).map_err(|error| Trouble::Invalid(vec![error]))?;
         if self.old.is_finished() {
-            return self.tidy(&job);
+            // What is to go may be a default's to say; where nothing is left, there is nothing to ask.
+            let Observed { pods, services, objects, .. } = self.observed;
+            let is_clean = pods.is_empty() && services.is_empty() && objects.is_empty();
+            return if is_clean { self.tidy(&job) } else { self.tidy(&self.with_defaults(&job)?) };
         }
         self.acknowledge();
         // Later, a job that has become invalid behind the webhook's back (a scale to 0) goes on.
@@ -143,14 +148,19 @@ impl<'a> Pass<'a> {
                 return Err(Trouble::Invalid(findings.errors));
             }
         }
-        let defaults = planner.defaults(&job.context(settings))?;
-        let defaults = serde_json::from_str(&defaults).map_err(Trouble::fault)?;
-        let job = job.with_defaults(kind, &defaults).map_err(|error| Trouble::Invalid(vec![error]))?;
+        let job = self.with_defaults(&job)?;
         if job.run_policy.is_suspended() {
             return self.suspend(&job);
         }
         self.resume();
         self.run(&job)
+    }
+
+    fn with_defaults(&self, job: &Job) -> Result<Job, Trouble> {
+        let Framework { kind, planner, settings, .. } = *self.framework;
+        let defaults = planner.defaults(&job.context(settings))?;
+        let defaults = serde_json::from_str(&defaults).map_err(Trouble::fault)?;
+        job.with_defaults(kind, &defaults).map_err(|error| Trouble::Invalid(vec![error]))
     }
 
     fn resume(&mut self) {

@@ -10,13 +10,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tracing::warn;
 use trainyard_core::action::{Action, Target};
-use trainyard_core::contract::{Kind, ObjectExisting};
+use trainyard_core::contract::{Kind, ObjectExisting, ObjectKind};
 use trainyard_core::event::{self, Event};
 use trainyard_core::json::{self, text};
-use trainyard_core::observed::{Meta, Pod};
+use trainyard_core::observed::{self, Meta, Pod};
 
 use super::api::{Api, ApiError};
 use super::gangs::Gangs;
+use super::names::{Names, Waiting};
 use super::store::{Id, Store, Version};
 use super::watch::{Kept, PodObject, version};
 
@@ -28,12 +29,22 @@ pub(super) struct Stores {
     /// By `apiVersion` and `kind`.
     pub(super) objects: BTreeMap<(String, String), Arc<Store<Value>>>,
     pub(super) gangs: Arc<Gangs>,
+    /// Of all objects of these kinds, ours or not.
+    pub(super) names: BTreeMap<ObjectKind, Arc<Names>>,
+    /// Which jobs look at which of them.
+    pub(super) waiting: Arc<Waiting>,
 }
 
 impl Stores {
     /// The extra objects of a job.
     pub(super) fn objects_of(&self, owner: &str) -> Vec<Arc<Value>> {
         self.objects.values().flat_map(|store| store.of(owner)).collect()
+    }
+
+    /// The names that are taken in a namespace, of those kinds.
+    pub(super) fn names_of(&self, kinds: &[ObjectKind], namespace: &str) -> BTreeMap<ObjectKind, Arc<observed::Names>> {
+        let known = kinds.iter().filter_map(|kind| Some((kind.clone(), self.names.get(kind)?.of(namespace))));
+        known.collect()
     }
 
     /// Where objects of that kind are kept; nowhere, if none is watched.

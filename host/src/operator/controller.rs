@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 use tracing::{error, info, warn};
+use trainyard_core::contract::ObjectKind;
 use trainyard_core::fill::Addresses;
 use trainyard_core::json::text;
 use trainyard_core::observed::Observed;
@@ -46,19 +47,26 @@ impl Controller {
     /// One pass.
     pub(super) async fn look(&self, key: JobKey) -> Outcome {
         let owner = job_owner(&key);
-        let Some(job) = self.jobs.of(&owner).pop() else { return Outcome::Done };
+        let Some(job) = self.jobs.of(&owner).pop() else {
+            self.wait_for(&key, "", &[]);
+            return Outcome::Done;
+        };
         let uid = text(&job, "/metadata/uid");
-        let observed = Observed {
+        let mut observed = Observed {
             now: now(),
             pods: self.stores.pods.of(uid),
             services: self.stores.services.of(uid),
             objects: self.stores.objects_of(uid),
             gang: self.stores.gangs.seen(uid),
+            names: self.stores.names_of(&self.kind.announced, &key.namespace),
         };
         let thought = tokio::task::block_in_place(|| {
             let framework = self.kind.framework(&self.addresses);
             think(&Framework { gang: &self.stores.gangs.scheduler, ..framework }, &job, &observed)
         });
+        observed.names.clear(); // so that nobody copies them who has one to add
+        let others = thought.as_ref().map_or(&[][..], |thought| &thought.others);
+        let has_gone = !self.wait_for(&key, uid, others);
         let is_settled = matches!(&thought, Ok(Thought { status: None, batches, .. }) if batches.is_empty());
         let done = match thought {
             Ok(thought) => self.act(&owner, &job, thought, &observed).await,
@@ -71,7 +79,7 @@ impl Controller {
                 if !is_settled {
                     info!(job = %format_args!("{}/{}", key.namespace, key.name), kind = self.kind.kind.kind, pods = observed.pods.len(), "reconciled");
                 }
-                outcome
+                if has_gone { Outcome::Again(Duration::ZERO) } else { outcome }
             }
             Err(error) => {
                 self.metrics.pass(framework, Measured::Failed);
@@ -79,6 +87,15 @@ impl Controller {
                 Outcome::Failed
             }
         }
+    }
+
+    /// The job is woken when one of these objects of others goes. Answers whether all are still there.
+    fn wait_for(&self, key: &JobKey, uid: &str, others: &[(ObjectKind, String)]) -> bool {
+        let named = others.iter().map(|(kind, name)| (kind.clone(), key.namespace.clone(), name.clone()));
+        let kind = (self.kind.api_version(), self.kind.kind.kind.clone());
+        self.stores.waiting.set(kind, key.clone(), named.collect());
+        let names = |kind: &ObjectKind| self.stores.names.get(kind).map(|names| names.of(&key.namespace));
+        others.iter().all(|(kind, name)| names(kind).is_some_and(|names| names.get(name).is_some_and(|by| by != uid)))
     }
 
     async fn act(

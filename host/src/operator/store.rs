@@ -67,15 +67,15 @@ impl<T: PartialEq> Store<T> {
 }
 
 impl<T> Store<T> {
-    /// Forgets an object.
-    pub(super) fn remove(&self, id: &Id) {
+    /// Forgets an object; answers whether it was known.
+    pub(super) fn remove(&self, id: &Id) -> bool {
         let mut all = self.lock();
-        if let Some(owned) = all.get_mut(&id.owner) {
-            owned.remove(&(id.name.clone(), id.uid.clone()));
-            if owned.is_empty() {
-                all.remove(&id.owner);
-            }
+        let Some(owned) = all.get_mut(&id.owner) else { return false };
+        let known = owned.remove(&(id.name.clone(), id.uid.clone())).is_some();
+        if owned.is_empty() {
+            all.remove(&id.owner);
         }
+        known
     }
 
     /// Changes one object in place, if it is there.

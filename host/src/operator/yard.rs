@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
+use futures::TryStreamExt as _;
 use k8s_openapi::api::core::v1::Service;
 use kube::Client;
-use kube::api::{DynamicObject, PartialObjectMeta};
+use kube::api::{DynamicObject, PartialObjectMeta, TypeMeta};
 use kube::core::ApiResource;
-use kube::runtime::watcher;
+use kube::runtime::{WatchStreamExt as _, watcher};
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch as flag;
@@ -22,6 +23,7 @@ use super::controller::{self, Controller};
 use super::events::Recorder;
 use super::gangs::Gangs;
 use super::metrics::Metrics;
+use super::names::{Names, Registrar};
 use super::store::{Id, Store};
 use super::throttle::Throttle;
 use super::watch::{self, Feed, JobKey, PodObject, Wake, Wakers, Woken};
@@ -31,6 +33,8 @@ use crate::cli::OperatorOptions;
 
 /// Jobs of one kind that are looked at at once, unless `--controller-threads` says more.
 const WORKERS: usize = 16;
+/// Objects in an answer to a list of extra objects: some are large.
+const PAGE: u32 = 100;
 
 /// What all controllers share.
 pub(super) struct Yard {
@@ -120,9 +124,23 @@ impl Yard {
         let announced: BTreeSet<_> = kinds.iter().flat_map(|kind| &kind.announced).collect();
         for object in announced {
             let resource = api::resource(&object.api_version, &object.kind);
-            let events = watcher(self.dynamic(&resource), watcher::Config::default());
+            let types = TypeMeta { api_version: object.api_version.clone(), kind: object.kind.clone() };
             let store = Arc::<Store<_>>::default();
             self.stores.objects.insert((object.api_version.clone(), object.kind.clone()), store.clone());
+            let names = Arc::<Names>::default();
+            self.stores.names.insert(object.clone(), names.clone());
+            let mut registrar = Registrar {
+                kind: object.clone(),
+                names,
+                store: store.clone(),
+                waiting: self.stores.waiting.clone(),
+                wakers: wakers.clone(),
+                listed: BTreeSet::new(),
+            };
+            // Those of others are all there: their content comes and goes a page at a time.
+            let events = watcher(self.dynamic(&resource), watcher::Config::default().page_size(PAGE))
+                .modify(move |object| object.types = Some(types.clone())) // in a list they have none
+                .inspect_ok(move |event| registrar.note(event));
             let (feed, object_seen) = self::feed(&resource.plural, store, wakers);
             self.watches.spawn(watch::follow::<DynamicObject, _>(events, feed, owned(wakers)));
             seen.push(object_seen);

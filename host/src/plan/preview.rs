@@ -1,5 +1,6 @@
 //! A job's whole life in the mind: all goes well, so whatever waits for something gets its turn.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -88,6 +89,7 @@ impl Seen {
             services: self.services.clone(),
             objects: self.objects.clone(),
             gang: gang::Seen::default(),
+            names: BTreeMap::new(),
         }
     }
 

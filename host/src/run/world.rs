@@ -80,6 +80,7 @@ impl World {
             services: self.services.clone(),
             objects: self.objects.clone(),
             gang: gang::Seen::default(),
+            names: BTreeMap::new(),
         }
     }
 

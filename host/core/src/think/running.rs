@@ -174,10 +174,15 @@ impl Pass<'_> {
     ) -> Result<(), Trouble> {
         let objects = diff::objects(filler, plan, self.observed).map_err(Trouble::fault)?;
         if self.status.is_finished() {
-            self.thought.batches = objects;
+            self.thought.batches = objects.batches;
             return self.tidy(filler.job);
         }
-        self.thought.batches.extend(objects);
+        self.thought.batches.extend(objects.batches);
+        self.thought.others = objects.others;
+        if let Some(object) = objects.blocked {
+            self.tell(event::not_ours(filler.kind, &object));
+            return Ok(());
+        }
         let mut replicas = diff::replicas(filler, plan, census, self.observed).map_err(Trouble::fault)?;
         self.framework.gang.decorate(filler.job, &mut replicas);
         if let Some(wait) = wait.filter(|_| diff::withhold(&mut replicas)) {

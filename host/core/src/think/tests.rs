@@ -4,20 +4,46 @@ use serde_json::json;
 
 use super::*;
 use crate::action::Action;
-use crate::contract::{Failure, Gate, GateState, Restart, RestartScope, Verdict};
+use crate::contract::{
+    Failure, Fragment, Gate, GateState, Object, ObjectExisting, ObjectKind, Restart, RestartScope, Verdict,
+    WhileSuspended,
+};
 use crate::fixture::{self, Scripted, at, pod, seen};
 use crate::observed::{ContainerStatus, Meta, Pod};
 
 fn pass(planner: &Scripted, object: &Value, observed: &Observed) -> Thought {
     let framework = Framework {
         kind: &fixture::kind(),
-        announced: &[],
+        announced: &[config_map()],
         planner,
         settings: &json!({}),
         addresses: &Addresses::Cluster { domain: None },
         gang: &GangScheduler::Off,
     };
     think(&framework, object, observed).unwrap()
+}
+
+fn config_map() -> ObjectKind {
+    ObjectKind { api_version: "v1".into(), kind: "ConfigMap".into() }
+}
+
+/// A plan with config maps of these names.
+fn with_objects(objects: &[(&str, ObjectExisting)]) -> Scripted {
+    let object = |(name, existing): &(&str, ObjectExisting)| {
+        let json = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"a": "1"}});
+        let object = Fragment { json: json.to_string(), fills: vec![] };
+        Object { object, existing: *existing, while_suspended: WhileSuspended::Keep }
+    };
+    let replicas = vec![fixture::replica("Master"), fixture::replica("Worker")];
+    let plan = crate::contract::JobPlan { objects: objects.iter().map(object).collect(), ..fixture::plan(replicas) };
+    Scripted { plan: Some(plan), ..scripted() }
+}
+
+/// What is there under which name, and who controls it.
+fn with_names(mut observed: Observed, names: &[(&str, &str)]) -> Observed {
+    let names = names.iter().map(|(name, controller)| ((*name).to_owned(), (*controller).to_owned()));
+    observed.names.insert(config_map(), Arc::new(names.collect()));
+    observed
 }
 
 fn scripted() -> Scripted {
@@ -359,4 +385,84 @@ fn scaling_down_takes_the_highest() {
     job["spec"]["testReplicaSpecs"]["Worker"]["replicas"] = 1.into();
     let thought = pass(&scripted(), &job, &with_services(seen(5, all("Running"))));
     assert_eq!(actions(&thought), [["-pod train-worker-1", "-service train-worker-1"]]);
+}
+
+#[test]
+fn an_object_of_another_is_used_or_in_the_way() {
+    use ObjectExisting::{KeepOurs, UpdateOurs, UseAny};
+    let planner = |existing| with_objects(&[("first", UpdateOurs), ("taken", existing), ("last", UpdateOurs)]);
+    let told = r#"Warning ErrResourceExists: Resource "taken" of TestJobKind "ConfigMap" already exists and is not managed by TestJob"#;
+    let all = ["+object first", "+object taken", "+object last"];
+    let on = vec![(config_map(), "taken".to_owned())];
+    for (name, existing, controller, expected, events, others) in [
+        ("nobody's, to be used", UseAny, "", vec!["+object first", "+object last"], vec![], on.clone()),
+        ("another's, to be used", UseAny, "other-uid", vec!["+object first", "+object last"], vec![], on.clone()),
+        ("nobody's, in the way", KeepOurs, "", vec!["+object first"], vec![told], on.clone()),
+        ("another's, in the way", UpdateOurs, "other-uid", vec!["+object first"], vec![told], on),
+        ("ours, which the store does not know yet", UpdateOurs, "job-uid", all.into(), vec![], vec![]),
+    ] {
+        let observed = with_names(with_services(seen(5, all_pods_but_the_last())), &[("taken", controller)]);
+        let thought = pass(&planner(existing), &started(json!({})), &observed);
+        let makes: Vec<_> = actions(&thought).concat();
+        let (objects, pods): (Vec<_>, Vec<_>) = makes.iter().partition(|action| action.starts_with("+object"));
+        assert_eq!(objects, expected, "{name}");
+        assert_eq!(pods.is_empty(), !events.is_empty(), "{name}: pods come after all objects: {pods:?}");
+        assert_eq!(self::events(&thought), events, "{name}");
+        assert_eq!(thought.others, others, "{name}");
+    }
+}
+
+fn all_pods_but_the_last() -> Vec<Pod> {
+    let mut pods = all("Running");
+    pods.pop();
+    pods
+}
+
+#[test]
+fn what_is_in_the_way_deletes_nothing_and_costs_nothing() {
+    let planner = with_objects(&[("taken", ObjectExisting::KeepOurs), ("ours", ObjectExisting::UpdateOurs)]);
+    let owned = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ours"}, "data": {"a": "1"}});
+    let observed = |second| {
+        let mut observed =
+            with_names(with_services(seen(second, all("Running"))), &[("taken", ""), ("ours", "job-uid")]);
+        observed.objects = vec![Arc::new(owned.clone())];
+        observed
+    };
+    let first = pass(&planner, &started(json!({})), &observed(5));
+    assert_eq!(first.batches, Vec::<Vec<Action>>::new());
+    let again = pass(&planner, &with_status(&started(json!({})), first.status.unwrap()), &observed(6));
+    assert_eq!((again.status, again.batches, again.events), (None, vec![], first.events));
+}
+
+#[test]
+fn an_update_keeps_what_others_wrote_beside_ours() {
+    let planner = with_objects(&[("ours", ObjectExisting::UpdateOurs)]);
+    let metadata = json!({"name": "ours", "resourceVersion": "7", "labels": {"team": "vision"}});
+    for (stored, expected) in [
+        (json!({"data": {"a": "1", "theirs": "2"}}), vec![]),
+        (json!({"data": {"a": "0"}}), vec![json!({"data": {"a": "1"}})]),
+    ] {
+        let with_metadata = |mut object: Value| {
+            json::merge(&mut object, &json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}));
+            object
+        };
+        let mut observed = with_services(seen(5, all("Running")));
+        observed.objects = vec![Arc::new(with_metadata(stored))];
+        let thought = pass(&planner, &started(json!({})), &observed);
+        let expected: Vec<_> =
+            expected.into_iter().map(|object| Action::ReplaceObject(with_metadata(object))).collect();
+        assert_eq!(thought.batches.concat(), expected);
+    }
+}
+
+#[test]
+fn what_goes_after_the_end_may_be_a_defaults_to_say() {
+    let defaults = json!({"spec": {"runPolicy": {"cleanPodPolicy": "All"}}}).to_string();
+    let planner = Scripted { verdicts: vec![Verdict::Succeeded("done".into())], defaults, ..scripted() };
+    let observed = with_services(seen(9, all("Running")));
+    let ended = pass(&planner, &started(json!({})), &observed);
+    assert_eq!(actions(&ended).concat().len(), 6);
+    // The operator ended before it could delete them.
+    let again = pass(&planner, &with_status(&started(json!({})), ended.status.unwrap()), &observed);
+    assert_eq!(actions(&again).concat().len(), 6);
 }
