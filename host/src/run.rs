@@ -94,7 +94,7 @@ fn refuse_other_ways(job: &UserJob, planned: &Job) -> Result<(), Failure> {
         )))
     };
     match plan.network {
-        Network::None => refused("by other means than the network, which only a cluster has"),
+        Network::None => refused("by other means than the network, as kubectl exec, which only a cluster has"),
         Network::ServicePerReplica | Network::SharedService if !plan.ssh_keys.is_empty() => {
             refused("by ssh, which needs a server in each of them")
         }

@@ -60,9 +60,10 @@
 pub use serde_json;
 
 pub use bindings::trainyard::framework::types::{
-    self, Assessment, Column, Containers, Context, Description, Each, EachWhat, Endpoint, Env, Existing, Failure, Fill,
-    Form, Fragment, Issue, JobPlan, Kind, Network, Object, ObjectExisting, ObjectKind, Observed, Phase, Piece, Pod,
-    Port, Refusal, Replica, ReplicaPlan, ReplicaType, RestartPolicy, Total, Verdict, Which, WhileSuspended,
+    self, Assessment, Column, Command, Containers, Content, Context, Description, Each, EachWhat, Endpoint, Env, Event,
+    Existing, Failure, Fill, Form, Fragment, Gate, GateState, Issue, JobPlan, Kind, Mount, Network, Object,
+    ObjectExisting, ObjectKind, Observed, Phase, Piece, Pod, Port, Refusal, Replica, ReplicaId, ReplicaPlan,
+    ReplicaType, Restart, RestartPolicy, RestartScope, Total, Verdict, Which, WhileSuspended,
 };
 pub use job::Job;
 

@@ -17,8 +17,8 @@ use serde_json::Value as Json;
 
 use crate::types::{ReplicaId, Value};
 use crate::{
-    Containers, Each, EachWhat, Endpoint, Env, Existing, Form, Fragment, Object, ObjectExisting, Piece, Replica,
-    ReplicaPlan, Which, WhileSuspended,
+    Containers, Content, Each, EachWhat, Endpoint, Env, Existing, Fill, Form, Fragment, Object, ObjectExisting, Piece,
+    Replica, ReplicaPlan, Which, WhileSuspended,
 };
 
 /// A variable for every container of every replica, after the user's own.
@@ -82,6 +82,13 @@ pub fn replica(replica_type: &str) -> ReplicaPlan {
 pub fn object(object: &Json) -> Object {
     let (existing, while_suspended) = (ObjectExisting::UpdateOurs, WhileSuspended::Keep);
     Object { object: Fragment { json: object.to_string(), fills: Vec::new() }, existing, while_suspended }
+}
+
+/// The same with holes for the host to fill, by JSON pointer: `/data/hostfile`.
+pub fn object_with(json: &Json, fills: impl IntoIterator<Item = (&'static str, Content)>) -> Object {
+    let planned = object(json);
+    let fills = fills.into_iter().map(|(at, content)| Fill { at: at.to_owned(), content }).collect();
+    Object { object: Fragment { fills, ..planned.object }, ..planned }
 }
 
 impl From<&str> for Value {

@@ -74,8 +74,13 @@ pub fn filled(job: &Job, fragment: &Fragment) -> Value {
             Content::Text(pieces) => text(job, pieces, None).into(),
             Content::Strings(each) => listed(job, each).into(),
         };
-        if let Some(hole) = Value::pointer_mut(&mut value, &fill.at) {
-            *hole = content;
+        let (parent, last) = fill.at.rsplit_once('/').unwrap_or_default();
+        match Value::pointer_mut(&mut value, parent) {
+            Some(Value::Object(fields)) => drop(fields.insert(last.to_owned(), content)),
+            Some(Value::Array(items)) => {
+                items.get_mut(last.parse().unwrap_or(usize::MAX)).into_iter().for_each(|hole| *hole = content.clone());
+            }
+            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) | None => {}
         }
     }
     value
@@ -125,7 +130,9 @@ fn text(job: &Job, pieces: &[Piece], this: Option<&ReplicaId>) -> String {
 }
 
 fn host(job: &Job, ReplicaId { replica_type, index }: &ReplicaId, form: Form) -> String {
-    let name = format!("{}-{}-{index}", job.name, replica_type.to_lowercase());
+    let is_single = job.kind().replica_types.iter().any(|known| known.name == *replica_type && known.single);
+    let index = if is_single { String::new() } else { format!("-{index}") };
+    let name = format!("{}-{}{index}", job.name, replica_type.to_lowercase());
     match form {
         Form::Short => name,
         Form::Qualified => format!("{name}.{}.svc", job.namespace),

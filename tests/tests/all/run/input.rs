@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 use trainyard::bundled::BUNDLED;
+use trainyard_tests::ROOT;
 
 use super::program::{Ended, Running, job, master, replicas, run, trainyard};
 
@@ -93,6 +94,16 @@ fn a_file_is_read_with_care() -> Result<()> {
         &trainyard(&["run", "-f", "/no/such/file"])?,
         &["cannot read /no/such/file: No such file or directory (os error 2)"],
     );
+    Ok(())
+}
+
+#[test]
+fn a_job_whose_replicas_need_a_cluster_to_reach_each_other_is_refused() -> Result<()> {
+    let job = format!("{ROOT}/examples/mpi/simple.yaml");
+    let reason = "MPIJob default/simple cannot run here: by the plan of plugin mpi its replicas reach each other by other \
+                  means than the network, as kubectl exec, which only a cluster has";
+    refused(&trainyard(&["run", "-f", &job])?, &[reason]);
+    assert_eq!(trainyard(&["plan", "-f", &job])?.code, Some(0));
     Ok(())
 }
 
