@@ -7,6 +7,7 @@ mod gang;
 mod interrupted;
 mod made_up;
 mod many;
+mod mpi;
 mod place;
 mod preview;
 mod role;

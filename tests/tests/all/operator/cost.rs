@@ -12,8 +12,21 @@ const JOB: &str = "pytorchjob/mnist";
 
 /// What an operator for one namespace asks before there is any job: a list and a watch for pods, for services, for the
 /// jobs of each kind, and for each kind of object that a plugin may ask for.
-const AT_START: [&str; 8] =
-    ["horizontalpodautoscalers", "jaxjobs", "paddlejobs", "pods", "pytorchjobs", "services", "tfjobs", "xgboostjobs"];
+const AT_START: [&str; 13] = [
+    "configmaps",
+    "horizontalpodautoscalers",
+    "jaxjobs",
+    "mpijobs",
+    "paddlejobs",
+    "pods",
+    "pytorchjobs",
+    "rolebindings",
+    "roles",
+    "serviceaccounts",
+    "services",
+    "tfjobs",
+    "xgboostjobs",
+];
 
 /// What it writes for 1 master and 3 workers whose pods start and end one after the other: how often, what, and why.
 const FROM_APPLY_TO_SUCCEEDED: [(usize, &str, &str, u64); 14] = [

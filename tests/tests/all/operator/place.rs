@@ -29,6 +29,7 @@ pub(super) struct Kind {
 pub(super) const PYTORCH: Kind =
     Kind { name: "PyTorchJob", replica_specs: "pytorchReplicaSpecs", container: "pytorch" };
 pub(super) const TENSORFLOW: Kind = Kind { name: "TFJob", replica_specs: "tfReplicaSpecs", container: "tensorflow" };
+pub(super) const MPI: Kind = Kind { name: "MPIJob", replica_specs: "mpiReplicaSpecs", container: "mpi" };
 pub(super) const XGBOOST: Kind = Kind { name: "XGBoostJob", replica_specs: "xgbReplicaSpecs", container: "xgboost" };
 pub(super) const PADDLE: Kind = Kind { name: "PaddleJob", replica_specs: "paddleReplicaSpecs", container: "paddle" };
 pub(super) const JAX: Kind = Kind { name: "JAXJob", replica_specs: "jaxReplicaSpecs", container: "jax" };

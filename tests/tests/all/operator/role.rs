@@ -6,11 +6,19 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use trainyard_tests::pod_groups::{self, SCHEDULER_PLUGINS};
 
-use super::place::{JAX, Kind, PADDLE, PYTORCH, Place, TENSORFLOW, XGBOOST, resource, text};
+use super::place::{JAX, Kind, MPI, PADDLE, PYTORCH, Place, TENSORFLOW, XGBOOST, resource, text};
 
 /// Granted, but not asked for by the test below.
-const REST: [(&str, &str, &str); 2] =
-    [("create", "secrets", "no framework that is bundled starts its replicas by ssh"), ("get", "secrets", "likewise")];
+const REST: [(&str, &str, &str); 8] = [
+    ("create", "secrets", "no framework that is bundled starts its replicas by ssh"),
+    ("get", "secrets", "likewise"),
+    ("create", "pods/exec", "no request: Kubernetes checks it when a role is made that grants it"),
+    ("get", "horizontalpodautoscalers", "only if one that is there was not seen before the operator would make it"),
+    ("get", "configmaps", "likewise"),
+    ("get", "serviceaccounts", "likewise"),
+    ("get", "roles", "likewise"),
+    ("get", "rolebindings", "likewise"),
+];
 
 /// Of each kind but `PyTorchJob` one job, of which the test asks that it gets its pod, and no more.
 const OTHERS: [(&Kind, &str, &str); 4] = [
@@ -24,9 +32,10 @@ const OTHERS: [(&Kind, &str, &str); 4] = [
 /// it is a `PyTorchJob` that is deleted; the code is the same.
 fn rest_of_kinds() -> impl Iterator<Item = (String, String)> {
     let plural = |kind: &Kind| format!("{}s", kind.name.to_lowercase());
-    let owners = OTHERS.iter().map(|(kind, ..)| *kind).chain([&PYTORCH]);
+    let others = || OTHERS.iter().map(|(kind, ..)| *kind).chain([&MPI]);
+    let owners = others().chain([&PYTORCH]);
     let owners = owners.map(move |kind| ("update".to_owned(), format!("{}/finalizers", plural(kind))));
-    owners.chain(OTHERS.iter().map(move |(kind, ..)| ("delete".to_owned(), plural(kind))))
+    owners.chain(others().map(move |kind| ("delete".to_owned(), plural(kind))))
 }
 
 #[test]
@@ -47,7 +56,9 @@ fn the_role_grants_what_is_used_and_no_more() -> Result<()> {
         place.apply(&kind.job(name, &[(replica_type, 1)], json!({})))?;
     }
 
-    // What is in the way is looked at: a pod group, an autoscaler, then a pod, then a service.
+    ring(&place)?;
+
+    // What is in the way is told: a pod group, an autoscaler, then a pod, then a service.
     let group = format!("{}/mnist", pod_groups::name(SCHEDULER_PLUGINS));
     for (object, event, what) in [
         (group.as_str(), "ErrResourceExists", "\"PodGroup\""),
@@ -64,15 +75,15 @@ fn the_role_grants_what_is_used_and_no_more() -> Result<()> {
         make_way(&place, object)?;
     }
     place.wait("pytorchjob/mnist", "jsonpath={.status.replicaStatuses.Worker.active}=2")?;
-    change(&place, &json!({"elasticPolicy": {"maxReplicas": 3}}))?;
+    change(&place, "pytorchjob/mnist", &json!({"elasticPolicy": {"maxReplicas": 3}}))?;
     place.wait("hpa/mnist", "jsonpath={.spec.maxReplicas}=3")?;
-    change(&place, &json!({"runPolicy": {"schedulingPolicy": {"minAvailable": 1}}}))?;
+    change(&place, "pytorchjob/mnist", &json!({"runPolicy": {"schedulingPolicy": {"minAvailable": 1}}}))?;
     place.wait(&group, "jsonpath={.spec.minMember}=1")?;
-    change(&place, &json!({"runPolicy": {"suspend": true}}))?;
+    change(&place, "pytorchjob/mnist", &json!({"runPolicy": {"suspend": true}}))?;
     let replica = |what| OTHERS.map(|(_, name, of)| format!("{what}/{name}-{}-0", of.to_lowercase()));
     let made = [replica("pod"), replica("service")].concat();
     place.wait_until_made(&made.iter().map(String::as_str).collect::<Vec<_>>())?;
-    change(&place, &json!({"runPolicy": {"suspend": false, "ttlSecondsAfterFinished": 0}}))?;
+    change(&place, "pytorchjob/mnist", &json!({"runPolicy": {"suspend": false, "ttlSecondsAfterFinished": 0}}))?;
     place.wait("pytorchjob/mnist", "jsonpath={.status.replicaStatuses.Worker.active}=2")?;
     place.end("mnist-worker-0", 0)?;
     place.wait("pytorchjob/mnist", "delete")?;
@@ -126,9 +137,44 @@ fn see_priority_classes(place: &Place) -> Result<()> {
     place.cluster.kubectl(&grant).map(drop)
 }
 
-fn change(place: &Place, spec: &Value) -> Result<()> {
+/// A job whose workers run, whose launcher gets another account, and that has objects which nobody asked for.
+fn ring(place: &Place) -> Result<()> {
+    let mut job = MPI.job("ring", &[("Launcher", 1), ("Worker", 2)], json!({}));
+    for replica_type in ["Launcher", "Worker"] {
+        let template = &mut job["spec"]["mpiReplicaSpecs"][replica_type]["template"];
+        template["spec"]["schedulerName"] = "default-scheduler".into();
+    }
+    place.apply(&job)?;
+    place.wait("mpijob/ring", "jsonpath={.status.replicaStatuses.Worker.active}=2")?;
+    let uid = text(&place.get("mpijob/ring")?["metadata"]["uid"]);
+    let owner =
+        json!({"apiVersion": "kubeflow.org/v1", "kind": "MPIJob", "name": "ring", "uid": uid, "controller": true});
+    let rbac = "rbac.authorization.k8s.io";
+    let rest = [
+        json!({"apiVersion": "v1", "kind": "ConfigMap"}),
+        json!({"apiVersion": format!("{rbac}/v1"), "kind": "Role"}),
+        json!({
+            "apiVersion": format!("{rbac}/v1"),
+            "kind": "RoleBinding",
+            "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "left-over"},
+        }),
+    ];
+    for mut object in rest {
+        object["metadata"] = json!({"name": "left-over", "ownerReferences": [owner]});
+        place.apply(&object)?;
+    }
+    let launcher = json!({"template": {"spec": {"serviceAccountName": "other"}}});
+    change(place, "mpijob/ring", &json!({"mpiReplicaSpecs": {"Launcher": launcher, "Worker": {"replicas": 1}}}))?;
+    place.wait("serviceaccount/other", "create")?;
+    for gone in ["serviceaccount/ring-launcher", "configmap/left-over", "role/left-over", "rolebinding/left-over"] {
+        place.wait(gone, "delete")?; // after the role has followed the workers
+    }
+    place.kubectl(&["delete", "mpijob/ring"]).map(drop)
+}
+
+fn change(place: &Place, job: &str, spec: &Value) -> Result<()> {
     let patch = json!({"spec": spec}).to_string();
-    place.kubectl(&["patch", "pytorchjob/mnist", "--type=merge", "--patch", &patch]).map(drop)
+    place.kubectl(&["patch", job, "--type=merge", "--patch", &patch]).map(drop)
 }
 
 /// Verbs and resources.
