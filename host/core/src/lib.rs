@@ -4,6 +4,7 @@
 //! is one straight line, [`think::think`].
 
 pub mod action;
+pub mod admission;
 pub mod census;
 pub mod check;
 pub mod contract;
