@@ -15,7 +15,7 @@ use trainyard_core::gang::{GangScheduler, PodGroup, Seen};
 
 use super::api;
 use super::store::Store;
-use super::watch::{Wake, Wakers};
+use super::watch::{Wake, Wakers, code};
 use crate::cli::OperatorOptions;
 
 /// Shared by all controllers.
@@ -121,18 +121,5 @@ impl Gangs {
 
     fn is_served(&self) -> std::sync::MutexGuard<'_, Option<bool>> {
         self.is_served.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The HTTP status with which a watch could not begin.
-fn code(error: &watcher::Error) -> Option<u16> {
-    match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => Some(status.code),
-        watcher::Error::InitialListFailed(_)
-        | watcher::Error::WatchStartFailed(_)
-        | watcher::Error::WatchError(_)
-        | watcher::Error::WatchFailed(_)
-        | watcher::Error::NoResourceVersion => None,
     }
 }

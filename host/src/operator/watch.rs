@@ -128,6 +128,19 @@ pub(super) async fn follow<K, T>(
     }
 }
 
+/// The HTTP status with which a watch could not begin.
+pub(super) fn code(error: &watcher::Error) -> Option<u16> {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => Some(status.code),
+        watcher::Error::InitialListFailed(_)
+        | watcher::Error::WatchStartFailed(_)
+        | watcher::Error::WatchError(_)
+        | watcher::Error::WatchFailed(_)
+        | watcher::Error::NoResourceVersion => None,
+    }
+}
+
 fn id(meta: &ObjectMeta, owner: &str) -> Id {
     let text = |field: &Option<String>| field.clone().unwrap_or_default();
     Id { owner: owner.to_owned(), name: text(&meta.name), uid: text(&meta.uid) }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::Service;
 use kube::Client;
 use kube::api::{DynamicObject, PartialObjectMeta, TypeMeta};
@@ -77,12 +77,12 @@ impl Yard {
         let by_kind = kinds.iter().map(|kind| (kind.api_version(), kind.kind.kind.clone()));
         let wakers = Wakers(by_kind.zip(senders).collect());
         let dependents = self.watch_dependents(&wakers, &kinds);
-        let mut all = dependents.clone();
+        let mut jobs_known = Vec::new();
         let mut controllers = JoinSet::new();
         for (kind, wakes) in kinds.into_iter().zip(receivers) {
             info!(kind = kind.kind.kind, plugin = kind.plugin.description().name, digest = %kind.plugin.digest(), "starting a controller");
-            let (jobs, seen) = self.watch_jobs(&kind, &wakers);
-            all.push(seen.clone());
+            let (jobs, seen, absent) = self.watch_jobs(&kind, &wakers);
+            jobs_known.push((seen.clone(), absent));
             // A kind that is not installed keeps no other from its work.
             let needs = dependents.iter().cloned().chain([seen]).collect();
             let workers = usize::try_from(options.controller_threads).unwrap_or(usize::MAX).max(WORKERS);
@@ -90,7 +90,14 @@ impl Yard {
             controllers.spawn(control(controller, wakes, workers, begun(needs), self.stopped.clone()));
         }
         self.watches.spawn(async move {
-            begun(all).await;
+            begun(dependents).await;
+            // An operator that is not ready is not asked at admission, about no kind: it waits for none to be installed.
+            for (mut seen, mut absent) in jobs_known {
+                tokio::select! {
+                    _ = seen.wait_for(|seen| *seen) => {}
+                    _ = absent.wait_for(|absent| *absent) => {}
+                }
+            }
             info!("all watches have begun");
             is_ready.send_replace(true);
         });
@@ -162,16 +169,26 @@ impl Yard {
         vec![groups_seen, classes_seen]
     }
 
-    fn watch_jobs(&mut self, kind: &LoadedKind, wakers: &Wakers) -> (Arc<Store<Value>>, flag::Receiver<bool>) {
+    /// Answers the flag of the watch, too, and one that is set where the kind is not installed.
+    fn watch_jobs(
+        &mut self,
+        kind: &LoadedKind,
+        wakers: &Wakers,
+    ) -> (Arc<Store<Value>>, flag::Receiver<bool>, flag::Receiver<bool>) {
         let jobs = Arc::<Store<_>>::default();
         let resource =
             ApiResource { plural: kind.kind.plural.clone(), ..api::resource(&kind.api_version(), &kind.kind.kind) };
-        let events = watcher(self.dynamic(&resource), watcher::Config::default());
+        let (is_absent, absent) = flag::channel(false);
+        let events = watcher(self.dynamic(&resource), watcher::Config::default()).inspect(move |event| {
+            if event.as_ref().is_err_and(|error| watch::code(error) == Some(404)) {
+                is_absent.send_replace(true);
+            }
+        });
         let waker = wakers.0.get(&(kind.api_version(), kind.kind.kind.clone())).cloned();
         let whose = move |job: &DynamicObject| Some(itself(job, waker.clone()?));
         let (feed, seen) = feed(&kind.kind.plural, jobs.clone(), wakers);
         self.watches.spawn(watch::follow(events, feed, whose));
-        (jobs, seen)
+        (jobs, seen, absent)
     }
 
     fn namespaced<K>(&self) -> kube::Api<K>
