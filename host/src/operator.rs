@@ -1,6 +1,7 @@
 //! `trainyard operator`: one controller for each kind, generic over what its plugin describes.
 
 mod act;
+mod admission;
 mod api;
 mod controller;
 mod events;
@@ -54,7 +55,7 @@ pub fn operator(options: &OperatorOptions) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Runs until SIGTERM or SIGINT.
+/// Serves and works until SIGTERM or SIGINT.
 async fn run(options: &OperatorOptions, catalog: &Catalog) -> anyhow::Result<()> {
     let client = client(options).await?;
     let metrics = Arc::new(Metrics::new(catalog.plugins()));
@@ -63,9 +64,33 @@ async fn run(options: &OperatorOptions, catalog: &Catalog) -> anyhow::Result<()>
         servers.spawn(serve::metrics(listener, metrics.clone()));
     }
     let (is_ready, ready) = flag::channel(false);
+    let (is_admitting, admits) = flag::channel(false);
     if let Some(listener) = serve::listen(options.health_probe_bind_address, "health").await? {
-        servers.spawn(serve::health(listener, ready));
+        servers.spawn(serve::health(listener, ready, admits));
     }
+    let (stop, stopped) = flag::channel(false);
+    let reviews = metrics.reviews.clone();
+    let admission = admission::run(options, client.clone(), catalog, reviews, is_admitting, stopped);
+    let mut admission = std::pin::pin!(admission);
+    let worked = tokio::select! {
+        worked = work(options, client, catalog, metrics, is_ready) => worked,
+        failed = &mut admission => return failed,
+    };
+    // Jobs are created until the very end.
+    stop.send_replace(true);
+    let answered = tokio::time::timeout(GRACE, admission).await;
+    worked?;
+    answered.context("reviews under way did not end in time")?
+}
+
+/// The controllers, once it is our turn, until SIGTERM or SIGINT.
+async fn work(
+    options: &OperatorOptions,
+    client: Client,
+    catalog: &Catalog,
+    metrics: Arc<Metrics>,
+    is_ready: flag::Sender<bool>,
+) -> anyhow::Result<()> {
     let mut term = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let lease = options.leader_elect.then(|| lease::Lease::new(client.clone(), options));

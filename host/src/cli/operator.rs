@@ -46,6 +46,10 @@ pub struct OperatorOptions {
     /// Requests to the API server at once, above that rate
     #[arg(long, value_name = "NUMBER", default_value_t = 30)]
     pub kube_api_burst: u32,
+    /// Answer admission reviews, and keep the webhook configuration; not given: in a cluster, and wherever there is a
+    /// configuration already
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
+    pub webhook: Option<bool>,
     /// Port of the admission webhook
     #[arg(long, value_name = "PORT", default_value_t = 9443)]
     pub webhook_server_port: u16,

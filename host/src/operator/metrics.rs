@@ -10,6 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use trainyard_core::think::Count;
 
+use super::admission::Reviews;
 use crate::plugin::{Counters, Function, Plugin};
 
 /// All that `/metrics` shows.
@@ -18,6 +19,8 @@ pub(super) struct Metrics {
     registry: Registry,
     jobs: [(Counted, Jobs); 5],
     passes: Family<PassLabels, Counter>,
+    /// What is asked at admission.
+    pub(super) reviews: Reviews,
 }
 
 type Jobs = Family<JobLabels, Counter>;
@@ -75,7 +78,8 @@ impl Metrics {
         });
         let passes = Family::default();
         registry.register("trainyard_passes", "Passes over jobs, by how they ended", passes.clone());
-        Self { registry, jobs, passes }
+        let reviews = Reviews::new(&mut registry);
+        Self { registry, jobs, passes, reviews }
     }
 
     pub(super) fn count(&self, counted: Counted, framework: &str, namespace: &str) {

@@ -30,17 +30,19 @@ pub(super) async fn metrics(listener: TcpListener, metrics: Arc<Metrics>) -> std
     axum::serve(listener, Router::new().route("/metrics", get(page))).await
 }
 
-/// Serves health until the process ends. Ready is who has seen everything there is.
-pub(super) async fn health(listener: TcpListener, ready: Receiver<bool>) -> std::io::Result<()> {
+/// Serves health until the process ends. Ready is who has seen everything there is, and can be asked at admission.
+pub(super) async fn health(
+    listener: TcpListener,
+    ready: Receiver<bool>,
+    admits: Receiver<bool>,
+) -> std::io::Result<()> {
     let readyz = move || {
-        let is_ready = *ready.borrow();
-        async move {
-            if is_ready {
-                (StatusCode::OK, "ok")
-            } else {
-                (StatusCode::SERVICE_UNAVAILABLE, "the watches have not begun")
-            }
-        }
+        let answer = match (*admits.borrow(), *ready.borrow()) {
+            (true, true) => (StatusCode::OK, "ok"),
+            (true, false) => (StatusCode::SERVICE_UNAVAILABLE, "the watches have not begun"),
+            (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "certificates are not ready"), // v1's words
+        };
+        async move { answer }
     };
     let router = Router::new()
         .route("/healthz", get(|| async { "ok" }))

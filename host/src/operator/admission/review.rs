@@ -1,0 +1,135 @@
+//! One review over HTTP: read, answered by the core, and logged.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::task::block_in_place;
+use tokio::time::timeout;
+use tracing::{debug, error, info, warn};
+use trainyard_core::admission::{self, NotAReview, Verdict};
+use trainyard_core::json::text;
+
+use super::configuration::Hook;
+use super::metrics::Reviews;
+use crate::catalog::LoadedKind;
+
+/// As in controller-runtime: the old object and the new one, of 3 MiB at most each, and something around them.
+const MAX_BYTES: usize = 7 << 20;
+/// How long a client may take to send that; the API server gives up after ten seconds itself.
+const MAX_WAIT: Duration = Duration::from_secs(10);
+/// Reviews that are in plugins at once: room is left for the passes of controllers.
+const AT_ONCE: usize = 16;
+
+/// Who reviews the jobs of one kind.
+struct Reviewer {
+    kind: Arc<LoadedKind>,
+    path: Arc<str>,
+    reviews: Reviews,
+    turns: Arc<Semaphore>,
+}
+
+/// The paths of all kinds.
+pub(super) fn router(hooks: Vec<(Hook, Arc<LoadedKind>)>, reviews: &Reviews) -> axum::Router {
+    let turns = Arc::new(Semaphore::new(AT_ONCE));
+    hooks.into_iter().fold(axum::Router::new(), |router, (hook, kind)| {
+        let path = hook.path.as_str().into();
+        let reviewer = Reviewer { kind, path, reviews: reviews.clone(), turns: turns.clone() };
+        router.route(&hook.path, post(answer).with_state(Arc::new(reviewer)))
+    })
+}
+
+async fn answer(State(reviewer): State<Arc<Reviewer>>, body: Body) -> Response {
+    let body = match timeout(MAX_WAIT, to_bytes(body, MAX_BYTES)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(error)) => return no(StatusCode::BAD_REQUEST, &format!("the body cannot be read: {error}")),
+        Err(_) => return no(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"),
+    };
+    let Ok(_turn) = reviewer.turns.acquire().await else {
+        return no(StatusCode::SERVICE_UNAVAILABLE, "this operator ends");
+    };
+    // A plugin may compute for a while.
+    block_in_place(|| {
+        reviewer.reviews.count(&reviewer.path, || {
+            let response = match serde_json::from_slice(&body) {
+                Ok(review) => reviewer.review(&review),
+                Err(error) => no(StatusCode::BAD_REQUEST, &format!("the body is not JSON: {error}")),
+            };
+            (response.status().as_u16(), response)
+        })
+    })
+}
+
+impl Reviewer {
+    fn review(&self, review: &Value) -> Response {
+        let LoadedKind { kind, plugin, settings, .. } = &*self.kind;
+        let answer = admission::review(kind, review, &plugin.description().name, plugin, settings);
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error @ (NotAReview::OtherType { .. } | NotAReview::Missing(_) | NotAReview::OtherKind { .. })) => {
+                return no(StatusCode::BAD_REQUEST, &error.to_string());
+            }
+        };
+        let job = format_args!("{}/{}", text(review, "/request/namespace"), text(review, "/request/name")).to_string();
+        let kind = &kind.kind;
+        match &answer.verdict {
+            Verdict::Allowed => debug!(job, kind, "allowed"),
+            Verdict::Denied(why) => info!(job, kind, why, "refused"),
+            Verdict::Broken(why) => error!(job, kind, why, "not reviewed"),
+            Verdict::Unavailable(why) => warn!(job, kind, why, "not reviewed"),
+        }
+        ([(header::CONTENT_TYPE, "application/json")], answer.review().to_string()).into_response()
+    }
+}
+
+fn no(status: StatusCode, why: &str) -> Response {
+    warn!(status = status.as_u16(), why, "a request that is no review");
+    (status, why.to_owned()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use prometheus_client::registry::Registry;
+    use serde_json::json;
+
+    use super::*;
+    use crate::catalog::{Catalog, Needs};
+    use crate::plugin::{Compiler, Engine};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_review_is_answered_and_anything_else_is_refused_with_its_reason() {
+        let engine = Engine::new(NonZeroU32::new(4).unwrap(), Compiler::Here).unwrap();
+        let kind = Catalog::load(&engine, &[], &[], &Needs::All).unwrap().kinds()[0].clone();
+        let reviewer = Arc::new(Reviewer {
+            path: Hook::of(&kind.kind).path.into(),
+            kind: kind.clone(),
+            reviews: Reviews::new(&mut Registry::default()),
+            turns: Arc::new(Semaphore::new(1)),
+        });
+        let job = json!({"metadata": {"name": "0"}, "spec": {}});
+        let of = json!({"group": kind.kind.group, "version": kind.kind.version, "kind": kind.kind.kind});
+        let request = json!({"uid": "u-1", "kind": of, "operation": "CREATE", "object": job});
+        let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request});
+        for (name, body, status, expected) in [
+            ("a review", review.to_string(), 200, "metadata.name: Invalid value: \\\"0\\\": should match"),
+            ("nothing", String::new(), 400, "the body is not JSON: EOF while parsing a value at line 1 column 0"),
+            ("half of one", "{\"apiVersion\": ".into(), 400, "the body is not JSON: EOF while parsing"),
+            ("something else", "{}".into(), 400, "expected admission.k8s.io/v1 AdmissionReview, found \"\" \"\""),
+            ("too much", " ".repeat(MAX_BYTES + 1), 400, "the body cannot be read: length limit exceeded"),
+        ] {
+            let response = answer(State(reviewer.clone()), Body::from(body)).await;
+            assert_eq!(response.status(), status, "{name}");
+            let text = to_bytes(response.into_body(), MAX_BYTES).await.unwrap();
+            let text = String::from_utf8(text.into()).unwrap();
+            assert!(text.contains(expected), "{name}: {text}");
+        }
+    }
+}
