@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::control_plane::Shape;
+use crate::control_plane::admission::{by_service, webhook};
 use crate::{ControlPlane, ROOT, binary, pod_groups};
 
 /// What cases require: the value of the kit's `--config`, the operator's gang scheduler, and the pod groups it needs.
@@ -26,6 +27,10 @@ pub fn check(cases: &[String]) -> Result<()> {
     let python = python()?;
     let cluster = ControlPlane::start(Shape::Bare)?;
     install_kinds(&cluster)?;
+    let port = cluster.webhook_port()?;
+    cluster.add_way_out()?;
+    // The webhooks of the other kinds are the operator's to add.
+    cluster.add_webhooks(&[webhook("PyTorchJob", &by_service("PyTorchJob", port))])?;
     let mut differing = Vec::new();
     for (config, scheduler, api_version) in CONFIGURATIONS {
         let required = cases.iter().filter(|(_, requires)| *requires == config).map(|(case, _)| case);
@@ -34,7 +39,8 @@ pub fn check(cases: &[String]) -> Result<()> {
             continue;
         }
         api_version.map_or(Ok(()), |api_version| pod_groups::install(&cluster, api_version))?;
-        let flags = [&format!("--gang-scheduler-name={scheduler}"), "--kube-api-qps=1000", "--kube-api-burst=2000"];
+        let flags = [format!("--gang-scheduler-name={scheduler}"), format!("--webhook-server-port={port}")];
+        let flags = [&flags[0], &flags[1], "--kube-api-qps=1000", "--kube-api-burst=2000"];
         let operator = cluster.operator(&cluster.kubeconfig(), &flags)?;
         let report = Command::new(&python)
             .arg("-B") // no bytecode in the clone

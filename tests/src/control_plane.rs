@@ -3,6 +3,7 @@
 //! It lives in a folder of its own, on free loopback ports, and is gone with its owner: by `drop`, at the end of the
 //! process, or when the process is killed.
 
+pub mod admission;
 mod audit;
 mod certificates;
 mod flags;

@@ -1,6 +1,7 @@
 //! The operator on a real control plane: kubectl is the user, kwok plays the nodes, and the operator may do what `deploy/`
 //! grants it, in a namespace of its own.
 
+mod admission;
 mod cost;
 mod failure;
 mod gang;

@@ -12,8 +12,18 @@ use super::place::{Place, install_kinds, text, trainyard};
 
 const JOB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/guests/ring/job.yaml");
 
+/// What an admin does for a framework that the role which is shipped has not heard of, either.
+pub(super) const ROLE: &str = "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: ring}
+rules:
+- {apiGroups: [example.com], resources: [ringjobs], verbs: [list, watch, delete]}
+- {apiGroups: [example.com], resources: [ringjobs/status, ringjobs/finalizers], verbs: [update]}
+";
+
 /// The component, built from the package `tests/guests/ring`, once.
-fn ring() -> Result<&'static str> {
+pub(super) fn ring() -> Result<&'static str> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let build = || {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../plugins"); // where the SDK is compiled already
@@ -50,16 +60,7 @@ fn its_job_runs_in_a_cluster() -> Result<()> {
     let Some(place) = Place::new("ring")? else { return Ok(()) };
     let plugin = ["--plugin", ring()?];
     install_kinds(place.cluster, &trainyard(&[&["crds", "RingJob"][..], &plugin].concat())?)?;
-    // What an admin does for a framework that the role which is shipped has not heard of, either.
-    let rules = "
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: ring}
-rules:
-- {apiGroups: [example.com], resources: [ringjobs], verbs: [list, watch, delete]}
-- {apiGroups: [example.com], resources: [ringjobs/status, ringjobs/finalizers], verbs: [update]}
-";
-    place.cluster.apply(rules)?;
+    place.cluster.apply(ROLE)?;
     place.grant("ring")?;
 
     let _operator = place.operator(&plugin)?;

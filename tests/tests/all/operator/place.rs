@@ -80,10 +80,10 @@ impl Place {
         self.kubectl(&["create", "rolebinding", role, &grant[0], &grant[1]]).map(drop)
     }
 
-    /// Starts an operator for this namespace and waits until it is ready.
+    /// Starts an operator for this namespace and waits until it is ready. Admission is the cluster's, and has another.
     pub(super) fn operator(&self, arguments: &[&str]) -> Result<Operator<'static>> {
         let namespace = format!("--namespace={}", self.namespace);
-        self.cluster.operator(&self.kubeconfig, &[&[namespace.as_str()], arguments].concat())
+        self.cluster.operator(&self.kubeconfig, &[&[namespace.as_str(), "--webhook=false"], arguments].concat())
     }
 
     /// kubectl in this namespace.
