@@ -26,7 +26,7 @@ pub fn check(cases: &[String]) -> Result<()> {
     let cases = if cases.is_empty() { passing(&kit)? } else { named(&kit, cases)? };
     let python = python()?;
     let cluster = ControlPlane::start(Shape::Bare)?;
-    install_kinds(&cluster)?;
+    install_kinds(&cluster, &binary::trainyard()?)?;
     let port = cluster.webhook_port()?;
     cluster.add_way_out()?;
     // The webhooks of the other kinds are the operator's to add.
@@ -106,8 +106,9 @@ fn python() -> Result<PathBuf> {
     Ok(PathBuf::from(String::from_utf8(found.stdout)?.trim()))
 }
 
-fn install_kinds(cluster: &ControlPlane) -> Result<()> {
-    let printed = Command::new(binary::trainyard()?).arg("crds").output()?;
+/// Answers when the API server serves the kinds that this trainyard knows.
+pub(crate) fn install_kinds(cluster: &ControlPlane, trainyard: &Path) -> Result<()> {
+    let printed = Command::new(trainyard).arg("crds").output()?;
     if !printed.status.success() {
         bail!("trainyard crds: {}", String::from_utf8_lossy(&printed.stderr));
     }

@@ -1,13 +1,14 @@
 //! `trainyard operator` beside a control plane.
 
-use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
+use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::programs::Program;
 use super::{ControlPlane, flags};
@@ -35,11 +36,27 @@ impl ControlPlane {
         let name = format!("operator-{health}");
         let program = self.programs.start_apart(&name, &binary::trainyard()?, &all)?;
         let mut operator = Operator { cluster: self, program, metrics, health };
-        let ready = self.wait_until(60, "the operator to be ready", || match operator.program.check() {
+        let ready = self.wait_until(60, "the operator to be ready", || match operator.check() {
             Ok(()) => get(operator.health, "/readyz").map(Ok),
             Err(ended) => Ok(Err(ended)),
         })?;
         ready.map(|_| operator)
+    }
+
+    /// Starts any operator, by a shell's words for one program, and does not wait. In them `{kubeconfig}` stands for a
+    /// file, `{metrics}` and `{health}` for addresses, `{webhook}` for a port, all of this operator alone.
+    pub fn operator_by(&self, command: &str, kubeconfig: &Path) -> Result<Operator<'_>> {
+        let (metrics, health) = (flags::free_port()?, flags::free_port()?);
+        let command = command
+            .replace("{kubeconfig}", &kubeconfig.display().to_string())
+            .replace("{metrics}", &format!("127.0.0.1:{metrics}"))
+            .replace("{health}", &format!("127.0.0.1:{health}"))
+            .replace("{webhook}", &flags::free_port()?.to_string());
+        // Files are named from where we are; `exec`, so that the process is the operator and no shell.
+        let arguments =
+            ["-c".to_owned(), format!("cd \"$0\" && exec {command}"), env::current_dir()?.display().to_string()];
+        let program = self.programs.start_apart(&format!("operator-{health}"), Path::new("sh"), &arguments)?;
+        Ok(Operator { cluster: self, program, metrics, health })
     }
 }
 
@@ -52,6 +69,16 @@ impl Operator<'_> {
     /// Where a client finds them.
     pub fn metrics_url(&self) -> String {
         format!("http://127.0.0.1:{}/metrics", self.metrics)
+    }
+
+    /// An error with the last lines of its log when it has ended.
+    pub fn check(&mut self) -> Result<()> {
+        self.program.check()
+    }
+
+    /// Its process, and the process group of all that it starts.
+    pub fn pid(&self) -> u32 {
+        self.program.child.id()
     }
 
     /// What it has logged so far.
@@ -70,7 +97,7 @@ impl Operator<'_> {
 
 impl Drop for Operator<'_> {
     fn drop(&mut self) {
-        let _ = self.program.child.kill();
+        let _ = kill_process_group(Pid::from_child(&self.program.child), Signal::KILL);
         let _ = self.program.child.wait();
         let _ = self.cluster.programs.forget(self.program.child.id());
     }
