@@ -1,6 +1,6 @@
 # Thin: what the machine lacks, then cargo. Each verb is complete, and what is done already costs a second.
 .DEFAULT_GOAL := help
-.PHONY: help demo test build control-plane cluster conformance toolchain
+.PHONY: help demo test build control-plane cluster conformance bench toolchain
 
 help: ## say what there is
 	@echo 'make VERB, one of:'
@@ -31,6 +31,9 @@ cluster: control-plane ## start a control plane with fake nodes and say how to u
 
 conformance: toolchain control-plane ## compare with Training Operator v1.9.4; CASES='mpijob/*' for others than those that pass
 	@cargo run --quiet --locked --package trainyard-tests --bin conformance -- $(CASES)
+
+bench: build control-plane ## what the operator costs, in a table and a plot; BENCH='--jobs 50' for other options
+	@cargo run --release --quiet --locked --package trainyard-tests --bin bench -- $(BENCH)
 
 toolchain: ## install what compiles, plugins to WebAssembly too
 	@setup/toolchain

@@ -2,6 +2,7 @@
 //!
 //! The tests themselves are in `tests/all`, one binary with a module for each kind.
 
+pub mod bench;
 pub mod binary;
 pub mod conformance;
 pub mod control_plane;

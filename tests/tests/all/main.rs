@@ -1,6 +1,7 @@
 //! Tests that cross crates: one binary, so one link; a module for each kind, cheapest first.
 #![cfg(test)]
 
+mod bench;
 mod conformance;
 mod contract;
 mod control_plane;
