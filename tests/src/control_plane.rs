@@ -86,6 +86,7 @@ impl ControlPlane {
         self.authority.write_server(&self.folder)?;
         fs::write(self.folder.join("audit.yaml"), include_str!("control_plane/audit.yaml"))?;
         fs::write(self.folder.join("stages.yaml"), include_str!("control_plane/stages.yaml"))?;
+        fs::write(self.folder.join("pod.log"), include_str!("control_plane/pod.log"))?;
         for user in ["admin", flags::CONTROLLERS, flags::SCHEDULER, flags::KWOK] {
             let config = self.authority.kubeconfig(&self.server, user, ADMINS)?;
             fs::write(self.folder.join(format!("{user}.kubeconfig")), config)?;
@@ -103,7 +104,7 @@ impl ControlPlane {
             Shape::Bare => Ok(()),
             Shape::Full => {
                 start("kube-scheduler", flags::scheduler())?;
-                start("kwok", flags::kwok())?;
+                start("kwok", flags::kwok(ports))?;
                 self.wait_for_account("default")
             }
         }

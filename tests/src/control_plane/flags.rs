@@ -17,11 +17,12 @@ pub(super) struct Ports {
     pub(super) server: u16,
     etcd: u16,
     etcd_peer: u16,
+    kubelet: u16,
 }
 
 impl Ports {
     pub(super) fn free() -> Result<Self> {
-        Ok(Self { server: free_port()?, etcd: free_port()?, etcd_peer: free_port()? })
+        Ok(Self { server: free_port()?, etcd: free_port()?, etcd_peer: free_port()?, kubelet: free_port()? })
     }
 }
 
@@ -74,6 +75,7 @@ pub(super) fn api_server(ports: &Ports, shape: Shape) -> Vec<String> {
         --service-account-signing-key-file=accounts.key
         --service-account-issuer=https://kubernetes.default.svc
         --allow-privileged
+        --kubelet-certificate-authority=ca.crt
         --audit-policy-file=audit.yaml
         --audit-log-path=audit.log
         --enable-priority-and-fairness=false
@@ -113,13 +115,20 @@ pub(super) fn scheduler() -> Vec<String> {
     ))
 }
 
-/// Without leases the controller manager takes the fake nodes for lost after 40 seconds.
-pub(super) fn kwok() -> Vec<String> {
+/// Without leases the controller manager takes the fake nodes for lost after 40 seconds. It is the kubelet of all of them,
+/// which the API server asks for logs.
+pub(super) fn kwok(ports: &Ports) -> Vec<String> {
+    let port = ports.kubelet;
     lines(&format!(
         "--kubeconfig={KWOK}.kubeconfig
         --manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake
         --config=stages.yaml
         --node-lease-duration-seconds=40
+        --node-ip=127.0.0.1
+        --node-port={port}
+        --server-address=127.0.0.1:{port}
+        --tls-cert-file=server.crt
+        --tls-private-key-file=server.key
         --cidr=10.245.0.0/16"
     ))
 }

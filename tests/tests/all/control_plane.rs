@@ -15,7 +15,7 @@ spec:
   containers: [{name: train, image: fake}]
 ";
 
-/// The ground that the other tests stand on: it is scheduled, runs, ends, and the audit log knows who asked.
+/// The ground that the other tests stand on: it is scheduled, runs, has a log, ends, and the audit log knows who asked.
 #[test]
 fn a_pod_runs_and_ends_on_a_fake_node() -> Result<()> {
     let Some(cluster) = ControlPlane::shared()? else { return Ok(()) };
@@ -29,6 +29,8 @@ fn a_pod_runs_and_ends_on_a_fake_node() -> Result<()> {
             Ok(pod)
         };
         cluster.wait_until(30, "a running pod", || pod("Running"))?;
+        let log = cluster.kubectl(&["logs", name, "--namespace", &namespace])?;
+        assert_eq!(log, "the first line of a fake container\nand the last\n", "{name}");
         let ended = cluster.wait_until(30, "the pod's end", || pod(end))?;
         assert_eq!(exit_code(&ended).map(|code| code.to_string()).as_deref(), Some(code), "{name}");
     }
