@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::control_plane::Shape;
 use crate::control_plane::admission::{by_service, webhook};
-use crate::{ControlPlane, ROOT, binary, pod_groups};
+use crate::{ControlPlane, binary, pod_groups, python};
 
 /// What cases require: the value of the kit's `--config`, the operator's gang scheduler, and the pod groups it needs.
 const CONFIGURATIONS: [(&str, &str, Option<&str>); 3] = [
@@ -24,7 +24,7 @@ const CONFIGURATIONS: [(&str, &str, Option<&str>); 3] = [
 pub fn check(cases: &[String]) -> Result<()> {
     let kit = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance");
     let cases = if cases.is_empty() { passing(&kit)? } else { named(&kit, cases)? };
-    let python = python()?;
+    let python = python::having("conformance")?;
     let cluster = ControlPlane::start(Shape::Bare)?;
     install_kinds(&cluster, &binary::trainyard()?)?;
     let port = cluster.webhook_port()?;
@@ -97,13 +97,6 @@ fn matches(pattern: &str, name: &str) -> bool {
     let Some((before, after)) = pattern.split_once('*') else { return pattern == name };
     let rest = name.strip_prefix(before);
     rest.is_some_and(|rest| (0..=rest.len()).any(|at| rest.get(at..).is_some_and(|rest| matches(after, rest))))
-}
-
-fn python() -> Result<PathBuf> {
-    let script = Path::new(ROOT).join("setup/python");
-    let found = Command::new(script).arg("conformance").output().context("cannot run setup/python")?;
-    ensure!(found.status.success(), "no Python for the kit: {}", String::from_utf8_lossy(&found.stderr));
-    Ok(PathBuf::from(String::from_utf8(found.stdout)?.trim()))
 }
 
 /// Answers when the API server serves the kinds that this trainyard knows.

@@ -8,6 +8,7 @@ pub mod conformance;
 pub mod control_plane;
 pub mod generated;
 pub mod pod_groups;
+pub mod python;
 mod wait;
 
 pub use control_plane::ControlPlane;

@@ -9,3 +9,4 @@ mod golden;
 mod house;
 mod operator;
 mod run;
+mod sdk;

@@ -14,3 +14,5 @@ mod preview;
 mod role;
 mod user;
 mod whole_job;
+
+pub(crate) use self::place::Place;

@@ -11,9 +11,9 @@ use trainyard_tests::control_plane::{Operator, Request};
 use trainyard_tests::{ControlPlane, ROOT, binary};
 
 /// A namespace of the shared control plane.
-pub(super) struct Place {
-    pub(super) cluster: &'static ControlPlane,
-    pub(super) namespace: String,
+pub(crate) struct Place {
+    pub(crate) cluster: &'static ControlPlane,
+    pub(crate) namespace: String,
     /// As whom the operators of this place act.
     pub(super) user: String,
     kubeconfig: PathBuf,
@@ -52,7 +52,7 @@ impl Kind {
 
 impl Place {
     /// A new namespace `<prefix>-<number>`. None on a laptop that cannot have a control plane.
-    pub(super) fn new(prefix: &str) -> Result<Option<Self>> {
+    pub(crate) fn new(prefix: &str) -> Result<Option<Self>> {
         let Some(cluster) = ControlPlane::shared()? else { return Ok(None) };
         let namespace = cluster.namespace(prefix)?;
         Self::at(cluster, namespace).map(Some)
@@ -81,13 +81,13 @@ impl Place {
     }
 
     /// Starts an operator for this namespace and waits until it is ready. Admission is the cluster's, and has another.
-    pub(super) fn operator(&self, arguments: &[&str]) -> Result<Operator<'static>> {
+    pub(crate) fn operator(&self, arguments: &[&str]) -> Result<Operator<'static>> {
         let namespace = format!("--namespace={}", self.namespace);
         self.cluster.operator(&self.kubeconfig, &[&[namespace.as_str(), "--webhook=false"], arguments].concat())
     }
 
     /// kubectl in this namespace.
-    pub(super) fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> Result<String> {
         self.cluster.kubectl(&[arguments, &["--namespace", &self.namespace]].concat())
     }
 
