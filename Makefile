@@ -1,13 +1,13 @@
 # Thin: what the machine lacks, then cargo. Each verb is complete, and what is done already costs a second.
 .DEFAULT_GOAL := help
-.PHONY: help demo test build control-plane cluster conformance bench toolchain
+.PHONY: help demo test frameworks build control-plane cluster conformance bench toolchain
 
 help: ## say what there is
 	@echo 'make VERB, one of:'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' Makefile
 
 demo: toolchain ## train something for real on this machine: 1 master and 2 workers, no cluster
-	@python=$$(setup/python demo) && \
+	@python=$$(setup/python pytorch) && \
 	echo 'demo: building trainyard (usually three minutes the first time)' && \
 	cargo build --locked --package trainyard && \
 	PATH="$$(dirname "$$python"):$$PATH" target/debug/trainyard run -f examples/pytorch/digits.yaml
@@ -19,6 +19,9 @@ demo: toolchain ## train something for real on this machine: 1 master and 2 work
 
 test: toolchain control-plane ## run every test, and say how many of each kind ran
 	@tests/summary cargo test --workspace --locked
+
+frameworks: ## install all that examples/ trains with (five minutes, 5 GB); make test trains with what it finds
+	@for each in jax paddle pytorch tensorflow xgboost; do setup/python $$each >/dev/null || exit 1; done
 
 build: toolchain ## build target/release/trainyard
 	cargo build --release --locked --package trainyard

@@ -1,6 +1,7 @@
 //! `trainyard run`, `plan` and the rest of the command line: the real program, real plugins, real processes.
 
 mod endings;
+mod examples;
 mod input;
 mod life;
 mod output;

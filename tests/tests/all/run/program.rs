@@ -81,11 +81,17 @@ impl Running {
 
     /// Starts that copy of it.
     pub(super) fn start_as(program: &Path, arguments: &[&str], input: &str) -> Result<Self> {
+        let mut command = Command::new(program);
+        command.args(arguments);
+        Self::of(command, input)
+    }
+
+    /// Starts that command.
+    pub(super) fn of(mut command: Command, input: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let path = |name| folder.path().join(name);
         fs::write(path("in"), input)?;
-        let mut command = Command::new(program);
-        command.args(arguments).stdin(File::open(path("in"))?);
+        command.stdin(File::open(path("in"))?);
         command.stdout(File::create(path("out"))?).stderr(File::create(path("err"))?);
         command.env_remove("RUST_LOG").env_remove("KUBEFLOW_NAMESPACE");
         let child = command.spawn()?;
@@ -106,8 +112,13 @@ impl Running {
     }
 
     /// Waits until it has ended.
-    pub(super) fn end(mut self) -> Result<Ended> {
-        let status = wait_until(60, "trainyard to end", || self.status()?.context("it still runs"));
+    pub(super) fn end(self) -> Result<Ended> {
+        self.end_within(60)
+    }
+
+    /// The same, with more or less patience.
+    pub(super) fn end_within(mut self, seconds: u64) -> Result<Ended> {
+        let status = wait_until(seconds, "trainyard to end", || self.status()?.context("it still runs"));
         if status.is_err() {
             let _ = self.child.kill();
         }
