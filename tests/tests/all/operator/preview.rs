@@ -9,15 +9,18 @@ use trainyard_tests::{ControlPlane, ROOT};
 
 use super::place::{Place, name, text, trainyard};
 
-const EXAMPLES: [&str; 9] = [
+const EXAMPLES: [&str; 12] = [
     "pytorch/simple.yaml",
     "pytorch/digits.yaml",
     "pytorch/elastic.yaml",
     "xgboost/simple.yaml",
     "xgboost/digits.yaml",
     "tensorflow/simple.yaml",
+    "tensorflow/digits.yaml",
     "paddle/simple.yaml",
+    "paddle/digits.yaml",
     "jax/simple.yaml",
+    "jax/digits.yaml",
     "mpi/simple.yaml",
 ];
 
