@@ -10,8 +10,13 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
+use std::sync::LazyLock;
+
+use k8s_openapi::api::autoscaling::v2::MetricSpec;
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use serde_json::{Map, Value, json};
 use trainyard_core::contract::{Column, Kind};
+use trainyard_core::json;
 
 /// Why a kind has no definition: its plugin is at fault.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +40,16 @@ pub enum Error {
         /// In its place.
         found: Value,
     },
+    /// A reference to none of [`KNOWN`].
+    #[error("spec-properties of kind {kind}: the schema of {field:?} refers to {found}, which is not known")]
+    UnknownType {
+        /// `PyTorchJob`.
+        kind: String,
+        /// Of the spec.
+        field: String,
+        /// What should be `#/$defs/` and a name.
+        found: Value,
+    },
     /// A property of that name is the host's.
     #[error("spec-properties of kind {kind}: {field:?} is the host's to define")]
     Redefined {
@@ -50,16 +65,10 @@ pub fn of(kind: &Kind) -> Result<Value, Error> {
     Ok(json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": format!("{}.{}", kind.plural, kind.group)},
+        "metadata": {"name": format!("{}.{}", kind.plural, kind.group), "annotations": {GENERATOR: GENERATOR_VERSION}},
         "spec": {
             "group": kind.group,
-            "names": {
-                "kind": kind.kind,
-                "listKind": format!("{}List", kind.kind),
-                "plural": kind.plural,
-                "shortNames": kind.short_names,
-                "singular": kind.kind.to_lowercase(),
-            },
+            "names": names(kind),
             "scope": "Namespaced",
             "versions": [{
                 "name": kind.version,
@@ -71,6 +80,23 @@ pub fn of(kind: &Kind) -> Result<Value, Error> {
             }],
         },
     }))
+}
+
+/// What v1's definitions carry: who replaces them by ours sees nothing go.
+const GENERATOR: &str = "controller-gen.kubebuilder.io/version";
+const GENERATOR_VERSION: &str = "v0.16.5";
+
+fn names(kind: &Kind) -> Value {
+    let mut names = json!({
+        "kind": kind.kind,
+        "listKind": format!("{}List", kind.kind),
+        "plural": kind.plural,
+        "singular": kind.kind.to_lowercase(),
+    });
+    if !kind.short_names.is_empty() {
+        json::merge(&mut names, &json!({"shortNames": kind.short_names}));
+    }
+    names
 }
 
 fn job(kind: &Kind) -> Result<Value, Error> {
@@ -92,12 +118,22 @@ fn job(kind: &Kind) -> Result<Value, Error> {
     }))
 }
 
+/// Types of Kubernetes that a plugin's schema may refer to: those of pod templates, and of an autoscaler's metrics.
+static KNOWN: LazyLock<Map<String, Value>> =
+    LazyLock::new(|| schema::definitions::<(PodTemplateSpec, MetricSpec)>(pod_template::complete));
+
 /// The framework's own fields beside the host's two.
 fn spec_properties(kind: &Kind) -> Result<Map<String, Value>, Error> {
     let mut properties: Map<String, Value> = serde_json::from_str(&kind.spec_properties)
         .map_err(|source| Error::NotAnObject { kind: kind.kind.clone(), source })?;
     if let Some((field, found)) = properties.iter().find(|(_, schema)| !schema.is_object()) {
         return Err(Error::NotASchema { kind: kind.kind.clone(), field: field.clone(), found: found.clone() });
+    }
+    for (field, property) in &mut properties {
+        if let Some(found) = schema::dangling(property, &KNOWN) {
+            return Err(Error::UnknownType { kind: kind.kind.clone(), field: field.clone(), found: found.clone() });
+        }
+        *property = schema::written_out(property, &KNOWN);
     }
     let replica_specs = (kind.replica_specs.as_str(), job::replica_specs());
     for (field, schema) in [replica_specs, ("runPolicy", job::run_policy())] {

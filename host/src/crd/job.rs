@@ -27,11 +27,12 @@ pub(super) fn replica_specs() -> Value {
     })
 }
 
-/// No default for the whole of it: a job is stored as the user wrote it.
+/// There in every stored job: v1's Python client cannot read one without (bug 33).
 pub(super) fn run_policy() -> Value {
     json!({
         "description": "When the job stops, what is left of it then, how its pods are scheduled.",
         "type": "object",
+        "default": {},
         "properties": {
             "activeDeadlineSeconds": {
                 "description": "How many seconds after its start the job fails if it still runs. \

@@ -16,6 +16,16 @@ const QUANTITY: &str = "io.k8s.apimachinery.pkg.api.resource.Quantity";
 
 /// The structural schema of `T`; `complete` is given every definition that `T` refers to, by name.
 pub(super) fn of<T: JsonSchema>(complete: impl Fn(&str, &mut Value)) -> Value {
+    let (root, definitions) = defined::<T>(complete);
+    written_out(&root, &definitions)
+}
+
+/// All that `T` refers to, by name.
+pub(super) fn definitions<T: JsonSchema>(complete: impl Fn(&str, &mut Value)) -> Map<String, Value> {
+    defined::<T>(complete).1
+}
+
+fn defined<T: JsonSchema>(complete: impl Fn(&str, &mut Value)) -> (Value, Map<String, Value>) {
     let mut generator = SchemaGenerator::default();
     let root = generator.subschema_for::<T>().to_value();
     let mut definitions = generator.take_definitions(false);
@@ -24,7 +34,7 @@ pub(super) fn of<T: JsonSchema>(complete: impl Fn(&str, &mut Value)) -> Value {
     }
     definitions.insert(INT_OR_STRING.into(), int_or_string());
     definitions.insert(QUANTITY.into(), quantity());
-    written_out(&root, &definitions)
+    (root, definitions)
 }
 
 /// A quantity: `2`, `"500m"`, `"1Gi"`.
@@ -43,7 +53,7 @@ fn int_or_string() -> Value {
 }
 
 /// The schema without references. What stands beside one (a field's description) wins.
-fn written_out(schema: &Value, definitions: &Map<String, Value>) -> Value {
+pub(super) fn written_out(schema: &Value, definitions: &Map<String, Value>) -> Value {
     match schema {
         Value::Object(fields) => {
             let own = fields.iter().filter(|(key, _)| *key != "$ref");
@@ -60,11 +70,25 @@ fn written_out(schema: &Value, definitions: &Map<String, Value>) -> Value {
     }
 }
 
+/// The first reference in a schema that stands for nothing.
+pub(super) fn dangling<'a>(schema: &'a Value, definitions: &Map<String, Value>) -> Option<&'a Value> {
+    match schema {
+        Value::Object(fields) => match fields.get("$ref") {
+            Some(reference) if referred_to(reference, definitions).is_none() => Some(reference),
+            _ => fields.values().find_map(|value| dangling(value, definitions)),
+        },
+        Value::Array(items) => items.iter().find_map(|item| dangling(item, definitions)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
+}
+
+fn referred_to<'a>(reference: &Value, definitions: &'a Map<String, Value>) -> Option<&'a Value> {
+    reference.as_str()?.strip_prefix(DEFINITIONS).and_then(|name| definitions.get(name))
+}
+
 /// What a reference stands for; nothing where there is none.
 fn referred(fields: &Map<String, Value>, definitions: &Map<String, Value>) -> Map<String, Value> {
-    let reference = fields.get("$ref").and_then(Value::as_str);
-    let name = reference.and_then(|path| path.strip_prefix(DEFINITIONS));
-    let definition = name.and_then(|name| definitions.get(name));
+    let definition = fields.get("$ref").and_then(|reference| referred_to(reference, definitions));
     match definition.map(|it| written_out(it, definitions)) {
         Some(Value::Object(definition)) => definition,
         _ => Map::new(),

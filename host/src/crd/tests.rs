@@ -32,7 +32,8 @@ const STATUS: &str = "/spec/versions/0/schema/openAPIV3Schema/properties/status"
 fn names_are_the_kinds() {
     let definition = of(&llama()).unwrap();
     for (pointer, expected) in [
-        ("/metadata", json!({"name": "llamajobs.zoo.example"})),
+        ("/metadata/name", json!("llamajobs.zoo.example")),
+        ("/metadata/annotations", json!({"controller-gen.kubebuilder.io/version": "v0.16.5"})),
         ("/spec/group", json!("zoo.example")),
         ("/spec/scope", json!("Namespaced")),
         (
@@ -45,6 +46,12 @@ fn names_are_the_kinds() {
     ] {
         assert_eq!(*at(&definition, pointer), expected, "{pointer}");
     }
+}
+
+#[test]
+fn there_are_short_names_only_where_a_plugin_wants_some() {
+    let definition = of(&Kind { short_names: vec![], ..llama() }).unwrap();
+    assert_eq!(at(&definition, "/spec/names").get("shortNames"), None);
 }
 
 #[test]
@@ -102,10 +109,10 @@ fn a_definition_asks_for_little() {
 }
 
 #[test]
-fn only_suspend_has_a_default_and_only_the_queue_a_rule() {
+fn a_run_policy_and_its_suspend_have_a_default_and_the_queue_a_rule() {
     let definition = of(&llama()).unwrap();
     let mut run_policy = at(&definition, &format!("{SPEC}/properties/runPolicy")).clone();
-    assert_eq!(run_policy.get("default"), None);
+    assert_eq!(run_policy.as_object_mut().unwrap().remove("default"), Some(json!({})));
     let properties = run_policy["properties"].as_object_mut().unwrap();
     assert_eq!(properties["suspend"]["default"], json!(false));
     let queue = &properties["schedulingPolicy"]["properties"]["queue"];
@@ -123,6 +130,33 @@ fn only_suspend_has_a_default_and_only_the_queue_a_rule() {
 }
 
 #[test]
+fn a_plugin_may_refer_to_types_of_kubernetes() {
+    let metrics =
+        r##"{"metrics": {"type": "array", "items": {"$ref": "#/$defs/io.k8s.api.autoscaling.v2.MetricSpec"}}}"##;
+    let definition = of(&Kind { spec_properties: metrics.into(), ..llama() }).unwrap();
+    let metric = at(&definition, &format!("{SPEC}/properties/metrics/items"));
+    for (pointer, required) in [
+        ("", json!(["type"])),
+        ("/properties/containerResource", json!(["container", "name", "target"])),
+        ("/properties/external", json!(["metric", "target"])),
+        ("/properties/object", json!(["describedObject", "metric", "target"])),
+        ("/properties/object/properties/describedObject", json!(["kind", "name"])),
+        ("/properties/pods", json!(["metric", "target"])),
+        ("/properties/pods/properties/metric", json!(["name"])),
+        ("/properties/resource", json!(["name", "target"])),
+        ("/properties/resource/properties/target", json!(["type"])),
+    ] {
+        let mut found = at(metric, pointer)["required"].clone();
+        found.as_array_mut().unwrap().sort_by_key(Value::to_string);
+        assert_eq!(found, required, "{pointer}");
+        assert_ne!(at(metric, pointer).get("description"), None, "{pointer}");
+    }
+    assert_eq!(at(metric, "/properties/resource/properties/target/properties/value/x-kubernetes-int-or-string"), true);
+    let selector = "/properties/pods/properties/metric/properties/selector";
+    assert_eq!(at(metric, selector)["x-kubernetes-map-type"], "atomic");
+}
+
+#[test]
 fn a_plugin_at_fault_is_told_where() {
     for (name, spec_properties, expected) in [
         ("no JSON", "herd", "spec-properties of kind LlamaJob is not a JSON object"),
@@ -131,6 +165,11 @@ fn a_plugin_at_fault_is_told_where() {
             "not a schema",
             r#"{"herd": "string"}"#,
             r#"spec-properties of kind LlamaJob: the schema of "herd" is not an object: "string""#,
+        ),
+        (
+            "a type that is not there",
+            r##"{"herd": {"type": "array", "items": {"$ref": "#/$defs/Llama"}}}"##,
+            r##"spec-properties of kind LlamaJob: the schema of "herd" refers to "#/$defs/Llama", which is not known"##,
         ),
         (
             "the host's run policy",
