@@ -95,6 +95,7 @@ mod tests {
             (FieldError::required("spec.x", "must be required"), "spec.x: Required value: must be required"),
             (FieldError::required("spec.x", ""), "spec.x: Required value"),
             (FieldError::invalid("spec.x", &"a".into(), "no"), r#"spec.x: Invalid value: "a": no"#),
+            (FieldError::duplicate("spec.x", "a"), r#"spec.x: Duplicate value: "a""#),
             (forbidden.into(), "spec.pytorchReplicaSpecs[Master].replicas: Forbidden: must be 1"),
             (
                 FieldError::not_supported("spec.x", "c", &["a", "b"]),

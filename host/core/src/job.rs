@@ -38,6 +38,9 @@ pub struct ReplicaSpec {
     single: bool,
 }
 
+/// Of one type. A pass holds all pods that it makes: a slip of the keyboard must not take the memory of all other jobs.
+pub const MAX_REPLICAS: u32 = 10_000;
+
 impl Job {
     /// Reads an object and fills in what the kind's description says: the spelling of replica types, replicas, restart
     /// policy, the default port.
@@ -118,8 +121,11 @@ impl ReplicaSpec {
             fields.insert("replicas".into(), known.map_or(1, |known| known.replicas).into());
         }
         let replicas = fields.get("replicas").unwrap_or(&Value::Null);
-        let replicas = replicas.as_u64().and_then(|count| u32::try_from(count).ok()).ok_or_else(|| {
-            FieldError::invalid(format!("{path}.replicas"), replicas, "must be an integer of at least 0")
+        let count =
+            replicas.as_u64().and_then(|count| u32::try_from(count).ok()).filter(|count| *count <= MAX_REPLICAS);
+        let replicas = count.ok_or_else(|| {
+            let detail = format!("must be an integer from 0 to {MAX_REPLICAS}");
+            FieldError::invalid(format!("{path}.replicas"), replicas, detail)
         })?;
         let restart_policy = match fields.get("restartPolicy") {
             None | Some(Value::Null) => kind.restart_policy,

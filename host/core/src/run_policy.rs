@@ -45,10 +45,9 @@ pub const OURSELVES: &str = "kubeflow.org/training-operator";
 /// `managedBy`: Kueue, on another cluster.
 pub const MULTIKUEUE: &str = "kueue.x-k8s.io/multikueue";
 
-/// Whether somebody else runs the job: a `managedBy` that is absent or [`OURSELVES`] means this operator.
+/// Whether somebody else runs the job. Any text but [`MULTIKUEUE`] and [`OURSELVES`] is a mistake of the user, who is told.
 pub fn is_managed_elsewhere(job: &Value) -> bool {
-    let manager = job.pointer("/spec/runPolicy/managedBy").filter(|manager| !manager.is_null());
-    manager.is_some_and(|manager| manager != OURSELVES)
+    job.pointer("/spec/runPolicy/managedBy").is_some_and(|manager| manager == MULTIKUEUE)
 }
 
 /// Which pods go when a job has ended.
@@ -62,14 +61,26 @@ pub enum CleanPodPolicy {
     All,
 }
 
-impl RunPolicy {
-    /// v1 takes every other text, the empty one included, for `All`.
-    pub fn clean_pods(&self) -> CleanPodPolicy {
-        match self.clean_pod_policy.as_deref() {
-            None | Some("None") => CleanPodPolicy::None,
-            Some("Running") => CleanPodPolicy::Running,
-            Some(_) => CleanPodPolicy::All,
+impl CleanPodPolicy {
+    /// As users write them.
+    pub const NAMES: [&str; 3] = ["All", "None", "Running"];
+
+    /// None of a text that is none of [`Self::NAMES`].
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "All" => Some(Self::All),
+            "None" => Some(Self::None),
+            "Running" => Some(Self::Running),
+            _ => None,
         }
+    }
+}
+
+impl RunPolicy {
+    /// v1 takes every other text, the empty one included, for `All`; jobs that are stored may have one.
+    pub fn clean_pods(&self) -> CleanPodPolicy {
+        let text = self.clean_pod_policy.as_deref().unwrap_or("None");
+        CleanPodPolicy::parse(text).unwrap_or(CleanPodPolicy::All)
     }
 
     /// Whether the job shall have no pods now.
@@ -159,9 +170,9 @@ mod tests {
     }
 
     #[test]
-    fn a_job_is_ours_unless_it_names_another_manager() {
+    fn a_job_is_ours_unless_it_names_the_other_manager() {
         for (manager, elsewhere) in
-            [(json!(null), false), (json!(""), true), (json!(OURSELVES), false), (json!(MULTIKUEUE), true)]
+            [(json!(null), false), (json!("me"), false), (json!(OURSELVES), false), (json!(MULTIKUEUE), true)]
         {
             let job = json!({"spec": {"runPolicy": {"managedBy": manager}}});
             assert_eq!(is_managed_elsewhere(&job), elsewhere, "{manager}");

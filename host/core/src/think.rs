@@ -76,7 +76,7 @@ pub fn think(framework: &Framework<'_>, object: &Value, observed: &Observed) -> 
     match pass.look(object) {
         Ok(()) => {}
         Err(Trouble::Invalid(errors)) => pass.refuse(&errors),
-        Err(Trouble::Fault(fault)) => pass.stand_still(&fault),
+        Err(Trouble::Fault(fault)) => pass.stand_still(Event::warning("PluginFailed", fault, "")),
         Err(Trouble::Unavailable(error)) => return Err(error),
     }
     Ok(pass.end())
@@ -182,22 +182,21 @@ impl<'a> Pass<'a> {
 
     /// An invalid job has failed before it began, and nothing is made for it.
     fn refuse(&mut self, errors: &[FieldError]) {
-        if self.old.is_finished() || self.old.start_time.is_some() {
-            return self.stand_still(&field::aggregate(errors));
-        }
-        self.acknowledge();
         let kind = &self.framework.kind.kind;
         let reason = self.reason("FailedValidation");
         let message = format!("{kind} failed validation because {}", field::aggregate(errors));
+        if self.old.is_finished() || self.old.start_time.is_some() {
+            return self.stand_still(Event::warning(reason, message, ""));
+        }
+        self.acknowledge();
         self.thought = Thought { counts: std::mem::take(&mut self.thought.counts), ..Thought::default() };
         self.tell(Event::warning(reason.clone(), message.clone(), self.observed.now));
         self.finish(ConditionType::Failed, &reason, &message);
     }
 
     /// What is there stays as it is until the job or the plugin changes.
-    fn stand_still(&mut self, fault: &str) {
-        let events = vec![Event::warning("PluginFailed", fault, "")];
-        (self.status, self.thought) = (self.old.clone(), Thought { events, ..Thought::default() });
+    fn stand_still(&mut self, why: Event) {
+        (self.status, self.thought) = (self.old.clone(), Thought { events: vec![why], ..Thought::default() });
         self.acknowledge();
     }
 

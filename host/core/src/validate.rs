@@ -10,7 +10,7 @@ use crate::job::{self, Job};
 use crate::json;
 use crate::name;
 use crate::planner::{Planner, PlannerError};
-use crate::run_policy::{MULTIKUEUE, OURSELVES};
+use crate::run_policy::{CleanPodPolicy, MULTIKUEUE, OURSELVES};
 
 /// What is wrong with a job, and what its author should know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,7 +78,30 @@ fn common(object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     if let Some(manager) = manager.filter(|manager| ![OURSELVES, MULTIKUEUE].contains(manager)) {
         errors.push(FieldError::not_supported(MANAGED_BY, manager, &[OURSELVES, MULTIKUEUE]));
     }
+    errors.extend(run_policy(object.pointer("/spec/runPolicy").unwrap_or(&Value::Null)));
     errors
+}
+
+/// Counts and seconds of the run policy.
+const NUMBERS: [&str; 5] = [
+    "activeDeadlineSeconds",
+    "backoffLimit",
+    "ttlSecondsAfterFinished",
+    "schedulingPolicy/minAvailable",
+    "schedulingPolicy/scheduleTimeoutSeconds",
+];
+
+/// v1 takes any text for `All`, and negative numbers for limits that are reached at once (bug 43).
+fn run_policy(policy: &Value) -> Vec<FieldError> {
+    let path = |field: &str| format!("spec.runPolicy.{}", field.replace('/', "."));
+    let numbers = NUMBERS.iter().filter_map(|field| Some((field, policy.pointer(&format!("/{field}"))?)));
+    let negative = numbers.filter(|(_, number)| number.as_i64().is_some_and(|number| number < 0));
+    let negative =
+        negative.map(|(field, number)| FieldError::invalid(path(field), number, "must be greater than or equal to 0"));
+    let clean = json::text(policy, "/cleanPodPolicy");
+    let unknown = !clean.is_empty() && CleanPodPolicy::parse(clean).is_none();
+    let unknown = unknown.then(|| FieldError::not_supported(path("cleanPodPolicy"), clean, &CleanPodPolicy::NAMES));
+    negative.chain(unknown).collect()
 }
 
 /// v1 takes an empty map and never looks at the job again (bug 19).
@@ -96,10 +119,12 @@ fn twice(kind: &Kind, job: &Job) -> Option<FieldError> {
 
 /// A pod and its service have the same name, and a service's is a DNS label: v1 takes such a job and never runs it.
 fn names(job: &Job) -> Option<FieldError> {
-    let longest = job.replicas.iter().filter(|spec| spec.replicas > 0);
-    let longest = longest.map(|spec| job.pod_name(spec, spec.replicas - 1)).max_by_key(String::len)?;
-    let detail = format!("its pod {longest:?} would have a name of more than {} characters", name::MAX_LABEL);
-    (longest.len() > name::MAX_LABEL).then(|| FieldError::invalid("metadata.name", &job.name.as_str().into(), detail))
+    let made = job.replicas.iter().filter(|spec| spec.replicas > 0);
+    let detail = made.map(|spec| job.pod_name(spec, spec.replicas - 1)).find_map(|pod| {
+        let problems = name::dns_1035_problems(&pod);
+        (!problems.is_empty()).then(|| format!("its pod would be called {pod:?}: {}", problems.join(",")))
+    })?;
+    Some(FieldError::invalid("metadata.name", &job.name.as_str().into(), detail))
 }
 
 #[cfg(test)]
@@ -143,10 +168,33 @@ mod tests {
                 "spec.testReplicaSpecs[worker]: Duplicate value: \"worker\"",
             ),
             (errors(|job| job["spec"]["runPolicy"]["backoffLimit"] = json!("x")), "spec.runPolicy: Invalid value: "),
+            (
+                errors(|job| job["spec"]["runPolicy"]["backoffLimit"] = json!(-1)),
+                "spec.runPolicy.backoffLimit: Invalid value: -1: must be greater than or equal to 0",
+            ),
+            (
+                errors(|job| job["spec"]["runPolicy"]["schedulingPolicy"] = json!({"minAvailable": -2})),
+                "spec.runPolicy.schedulingPolicy.minAvailable: Invalid value: -2: must be greater than or equal to 0",
+            ),
+            (
+                errors(|job| job["spec"]["runPolicy"]["cleanPodPolicy"] = "Sometimes".into()),
+                "spec.runPolicy.cleanPodPolicy: Unsupported value: \"Sometimes\": \
+                 supported values: \"All\", \"None\", \"Running\"",
+            ),
+            (
+                errors(|job| job["spec"]["testReplicaSpecs"]["Wörker"] = json!({"template": fixture::template()})),
+                "metadata.name: Invalid value: \"train\": its pod would be called \"train-wörker-0\": a DNS-1035 label",
+            ),
         ] {
             assert_eq!(broken.len(), 1, "{broken:?}");
             assert!(broken[0].starts_with(expected), "{broken:?}");
         }
+    }
+
+    /// v1 takes it for `All`, and so do jobs that people have.
+    #[test]
+    fn an_empty_clean_pod_policy_is_allowed() {
+        assert_eq!(errors(|job| job["spec"]["runPolicy"]["cleanPodPolicy"] = "".into()), [""; 0]);
     }
 
     #[test]

@@ -43,7 +43,8 @@ impl Framework for Paddle {
     }
 
     fn validate(job: &Job, _old: Option<&Job>) -> Vec<Issue> {
-        let mut issues: Vec<_> = issue::replica_map(job).into_iter().collect();
+        let mut issues = issue::elastic_bounds(job);
+        issues.extend(issue::replica_map(job));
         for replica_type in job.replica_types() {
             issues.extend(issue::known_type(job, replica_type));
             issues.extend(issue::containers_called(job, replica_type, r#""paddle""#));
@@ -73,7 +74,7 @@ fn environment(job: &Job, replica_type: &str) -> Vec<Env> {
         env("PADDLE_JOB_ID", job.name.as_str()),
         env("PADDLE_NNODES", literal(job.total_replicas())),
     ];
-    let meeting = if job.has(MASTER) { MASTER } else { WORKER };
+    let meeting = if job.replicas(MASTER) > 0 { MASTER } else { WORKER };
     let elsewhere = env("PADDLE_MASTER", [host(meeting, 0), literal(":"), port(meeting, 0)]);
     if replica_type == meeting {
         // Who is the meeting place has to listen there: on an address of its own, not on that of its service.

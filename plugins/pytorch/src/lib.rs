@@ -98,6 +98,9 @@ fn elastic_issues(job: &Job) -> Vec<Issue> {
         let both = job.field("/nprocPerNode").is_some();
         issues.extend(both.then(|| issue::forbidden(path, "must not be used with spec.nprocPerNode")));
     }
+    issues.extend(issue::within(job, "/elasticPolicy/nProcPerNode", 1..=i32::MAX.into()));
+    issues.extend(issue::within(job, "/elasticPolicy/rdzvPort", 1..=u16::MAX.into()));
+    issues.extend(issue::elastic_bounds(job));
     issues
 }
 

@@ -186,18 +186,25 @@ fn each_rule_is_told_as_v1_tells_it() {
 }
 
 #[test]
-fn each_rule_of_the_elastic_policy_is_told_as_v1_tells_it() {
+fn each_rule_of_the_elastic_policy_is_told() {
     let old_place = with_policy(json!({"nProcPerNode": 1}));
     let both_places = changed(old_place.clone(), |job| job["spec"]["nprocPerNode"] = "1".into());
     let without_workers = job(json!({"elasticPolicy": {}, "pytorchReplicaSpecs": {"Master": replicas(1)}}));
     let deprecated = "warning: spec.elasticPolicy.nProcPerNode is deprecated, use spec.nprocPerNode instead";
     let both = "spec.elasticPolicy.nProcPerNode: Forbidden: must not be used with spec.nprocPerNode";
+    let too_many = "spec.elasticPolicy.minReplicas: Invalid value: 3: must not be greater than maxReplicas: 2";
+    let negative = "spec.elasticPolicy.minReplicas: Invalid value: -1: must be between 1 and 2147483647, inclusive";
+    let no_port = "spec.elasticPolicy.rdzvPort: Invalid value: 65536: must be between 1 and 65535, inclusive";
     let workers = "spec.pytorchReplicaSpecs[Worker]: Required value: must be configured if elastic policy is used";
     for (object, expected) in [
         (with_policy(json!({"rdzvBackend": "c10d"})), vec![]),
         (without_workers, vec![workers]),
         (old_place, vec![deprecated]),
         (both_places, vec![deprecated, both]),
+        (with_policy(json!({"minReplicas": 1, "maxReplicas": 1})), vec![]),
+        (with_policy(json!({"minReplicas": 3, "maxReplicas": 2})), vec![too_many]),
+        (with_policy(json!({"minReplicas": -1})), vec![negative]),
+        (with_policy(json!({"rdzvPort": 65536})), vec![no_port]),
     ] {
         assert_eq!(told_of(&object), expected, "{object}");
     }

@@ -2,6 +2,8 @@
 //!
 //! A rule answers with what is wrong, so that a plugin's `validate` reads as the list of its rules.
 
+use std::ops::RangeInclusive;
+
 use serde_json::{Map, Value};
 
 use crate::types::{Problem, Severity};
@@ -80,4 +82,24 @@ pub fn at_least_one(job: &Job, replica_type: &str) -> Option<Issue> {
     let replicas = job.replica_spec(replica_type)["replicas"].as_i64();
     let none = replicas.is_some_and(|replicas| replicas < 1);
     none.then(|| forbidden(format!("{}.replicas", job.path(replica_type)), "must be at least 1"))
+}
+
+/// A number of `spec`, by JSON pointer, is one of these; it need not be there.
+pub fn within(job: &Job, pointer: &str, range: RangeInclusive<i64>) -> Option<Issue> {
+    let number = job.number(pointer).filter(|number| !range.contains(number))?;
+    let detail = format!("must be between {} and {}, inclusive", range.start(), range.end());
+    Some(invalid(format!("spec{}", pointer.replace('/', ".")), &number.into(), detail))
+}
+
+/// The bounds of `spec.elasticPolicy` are positive, and in order.
+pub fn elastic_bounds(job: &Job) -> Vec<Issue> {
+    let fields = [("minReplicas", 1), ("maxReplicas", 1), ("maxRestarts", 0)].into_iter();
+    let within = |(field, least)| within(job, &format!("/elasticPolicy/{field}"), least..=i32::MAX.into());
+    let mut issues: Vec<_> = fields.filter_map(within).collect();
+    let [min, max] = ["minReplicas", "maxReplicas"].map(|field| job.number(&format!("/elasticPolicy/{field}")));
+    if let (Some(min), Some(max)) = (min, max) {
+        let detail = format!("must not be greater than maxReplicas: {max}");
+        issues.extend((min > max).then(|| invalid("spec.elasticPolicy.minReplicas", &min.into(), detail)));
+    }
+    issues
 }

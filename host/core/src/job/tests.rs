@@ -45,7 +45,11 @@ fn malformed_fields_are_named_with_their_value() {
         (json!({"testReplicaSpecs": 5}), "spec.testReplicaSpecs: Invalid value: 5: must be an object"),
         (
             json!({"testReplicaSpecs": {"Worker": {"replicas": -1}}}),
-            "spec.testReplicaSpecs[Worker].replicas: Invalid value: -1: must be an integer of at least 0",
+            "spec.testReplicaSpecs[Worker].replicas: Invalid value: -1: must be an integer from 0 to 10000",
+        ),
+        (
+            json!({"testReplicaSpecs": {"Worker": {"replicas": 2_147_483_647}}}),
+            "spec.testReplicaSpecs[Worker].replicas: Invalid value: 2147483647: must be an integer from 0 to 10000",
         ),
         (
             json!({"testReplicaSpecs": {"Worker": {"restartPolicy": "Sometimes"}}}),

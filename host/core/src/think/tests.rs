@@ -171,9 +171,20 @@ fn an_invalid_job_fails_before_anything_is_made() {
     let thought = pass(&scripted(), &job, &seen(0, vec![]));
     assert_eq!(conditions(&thought), ["Created=True TestJobCreated", "Failed=True TestJobFailedValidation"]);
     let text = "Warning TestJobFailedValidation: TestJob failed validation because \
-        spec.testReplicaSpecs[Worker].replicas: Invalid value: -1: must be an integer of at least 0";
+        spec.testReplicaSpecs[Worker].replicas: Invalid value: -1: must be an integer from 0 to 10000";
     assert_eq!((events(&thought), actions(&thought)), (vec![text.to_owned()], vec![]));
     assert_eq!(thought.counts, [Count::Created, Count::Failed]);
+}
+
+/// A scale subresource asks nobody.
+#[test]
+fn a_running_job_that_becomes_invalid_stands_still() {
+    let mut job = started(json!({}));
+    job["spec"]["testReplicaSpecs"]["Worker"]["replicas"] = 2_000_000_000.into();
+    let thought = pass(&scripted(), &job, &seen(9, all("Running")));
+    let text = "Warning TestJobFailedValidation: TestJob failed validation because \
+        spec.testReplicaSpecs[Worker].replicas: Invalid value: 2000000000: must be an integer from 0 to 10000";
+    assert_eq!((events(&thought), actions(&thought)), (vec![text.to_owned()], vec![]));
 }
 
 #[test]
