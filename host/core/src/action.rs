@@ -70,18 +70,14 @@ impl Action {
             // In v1 kinds with a scale subresource say that a pod was deleted.
             Self::DeleteJob if kind.scales.is_some() => ("Delete", "Pod", "Deleted job", job.to_owned()),
             Self::DeleteJob => ("Delete", "Job", "Deleted job", job.to_owned()),
-            Self::CreateObject { .. }
-            | Self::ReplaceObject(_)
-            | Self::DeleteObject(_)
-            | Self::CreateSshKey(_)
-            | Self::ReplacePodGroup(_) => return Vec::new(),
+            // v1 tells nothing of them, and nothing of what the API server has against them either.
+            Self::CreateObject { object, .. } | Self::CreateSshKey(object) => return refused("Create", object, done),
+            Self::ReplaceObject(object) | Self::ReplacePodGroup(object) => return refused("Update", object, done),
+            Self::DeleteObject(object) => return refused("Delete", object, done),
         };
         let outcome = match done {
             Ok(uid) => Event::normal(format!("Successful{verb}{what}"), format!("{sentence}: {target}"), uid),
-            Err(error) => {
-                let message = format!("Error {}: {error}", if verb == "Create" { "creating" } else { "deleting" });
-                Event::warning(format!("Failed{verb}{what}"), message, "")
-            }
+            Err(error) => failed(verb, what, error),
         };
         match (self, done) {
             // v1 says nothing of it.
@@ -100,6 +96,15 @@ impl Action {
             (_, Ok(_) | Err(_)) => vec![outcome],
         }
     }
+}
+
+fn refused(verb: &str, object: &Value, done: Result<&str, &str>) -> Vec<Event> {
+    done.err().map(|error| failed(verb, json::text(object, "/kind"), error)).into_iter().collect()
+}
+
+fn failed(verb: &str, what: &str, error: &str) -> Event {
+    let doing = format!("{}ing", verb.trim_end_matches('e').to_lowercase());
+    Event::warning(format!("Failed{verb}{what}"), format!("Error {doing}: {error}"), "")
 }
 
 const RESTART_POLICY_OVERWRITTEN: &str =

@@ -191,6 +191,11 @@ impl Actor<'_> {
             Err(error) => {
                 warn!(job = name, %error, "a request failed");
                 match (action, error) {
+                    // Our copy was old; the next pass has another.
+                    (
+                        Action::ReplaceObject(_) | Action::ReplacePodGroup(_),
+                        ApiError::Conflict(_) | ApiError::NotFound(_),
+                    ) => Vec::new(),
                     (
                         Action::CreateObject { object, .. } | Action::CreatePodGroup(object),
                         ApiError::AlreadyExists(_),
