@@ -5,6 +5,7 @@ mod bench;
 mod conformance;
 mod contract;
 mod control_plane;
+mod crd;
 mod golden;
 mod house;
 mod operator;

@@ -207,7 +207,7 @@ pub(super) fn text(value: &Value) -> String {
 }
 
 /// `trainyard` with these arguments and this input, to its end: what it printed.
-pub(super) fn trainyard(arguments: &[&str]) -> Result<String> {
+pub(crate) fn trainyard(arguments: &[&str]) -> Result<String> {
     let done = Command::new(binary::trainyard()?).args(arguments).current_dir(ROOT).output()?;
     let complaint = String::from_utf8_lossy(&done.stderr);
     ensure!(done.status.success(), "trainyard {} ({}): {complaint}", arguments.join(" "), done.status);
