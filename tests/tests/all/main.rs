@@ -8,6 +8,8 @@ mod control_plane;
 mod crd;
 mod golden;
 mod house;
+mod kinds;
 mod operator;
+mod property;
 mod run;
 mod sdk;
