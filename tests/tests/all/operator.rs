@@ -7,6 +7,7 @@ mod failure;
 mod gang;
 mod interrupted;
 mod made_up;
+mod malformed;
 mod many;
 mod mpi;
 mod place;
