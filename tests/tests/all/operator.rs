@@ -10,7 +10,7 @@ mod made_up;
 mod malformed;
 mod many;
 mod mpi;
-mod place;
+pub(crate) mod place;
 mod preview;
 mod role;
 mod user;

@@ -1,5 +1,6 @@
 //! A cluster in the mind: what a job has made so far, as the stores would show it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -74,6 +75,7 @@ impl<'a> World<'a> {
             pods: self.of_kind("Pod").map(pod).collect(),
             services: self.of_kind("Service").map(|service| Arc::new(meta(service))).collect(),
             objects: others.cloned().map(Arc::new).collect(),
+            names: BTreeMap::new(),
             gang: gang::Seen::default(),
         }
     }
