@@ -1,4 +1,4 @@
-//! The jobs that are measured: their pods take a while to start and a while to end, each its own.
+//! The jobs that are measured: their pods take a while to start and a while to end.
 
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ pub(super) const TENSORFLOW: Kind =
 /// How the pods of a job live; for the nodes to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Life {
-    /// They start within three seconds and succeed four to six seconds later.
+    /// They start as soon as they have a node, and all run as long.
     Short,
     /// They start within five seconds and run for ever.
     Endless,
@@ -36,9 +36,7 @@ impl Kind {
     /// A job of so many pods.
     pub(super) fn job(&self, name: &str, pods: u32, life: Life) -> Value {
         let annotations = match life {
-            Life::Short => json!({
-                "test/start-after": "500ms", "test/start-by": "3s", "test/complete-after": "4s", "test/complete-by": "6s",
-            }),
+            Life::Short => json!({"test/start-after": "200ms", "test/complete-after": "5s"}),
             Life::Endless => json!({"test/start-after": "1s", "test/start-by": "5s"}),
         };
         let container = json!({"name": self.container, "image": "example.com/train:1", "args": ["--epochs", "3"]});
