@@ -12,7 +12,7 @@ use trainyard_tests::control_plane::admission::{CONFIGURATION, by_service, by_ur
 
 use self::gate::{Gate, SECRET, outdated_secret, resource};
 use super::made_up::{ROLE, ring};
-use super::place::{JAX, Kind, PADDLE, PYTORCH, TENSORFLOW, XGBOOST, counter, install_kinds, text, trainyard};
+use super::place::{JAX, Kind, MPI, PADDLE, PYTORCH, TENSORFLOW, XGBOOST, counter, install_kinds, text, trainyard};
 
 const ROLES: [&str; 2] = ["training-operator", "training-operator-admission"];
 
@@ -24,6 +24,10 @@ fn broken(kind: &Kind, change: impl FnOnce(&mut Value)) -> Value {
     let mut job = good(kind);
     change(&mut job);
     job
+}
+
+fn no_spec(kind: &Kind) -> Value {
+    json!({"apiVersion": "kubeflow.org/v1", "kind": kind.name, "metadata": {"name": "mnist"}})
 }
 
 /// What the API server says of a job that its webhook refuses.
@@ -85,11 +89,19 @@ fn invalid_jobs_are_refused_with_v1s_words() -> Result<()> {
         let refusal = gate.refusal(&kind.job("0-mnist", &[("Worker", 1)], json!({})))?;
         assert!(refusal.contains(&denied(kind, "metadata.name: Invalid value: ")), "{refusal}");
     }
+    for kind in [&PYTORCH, &TENSORFLOW, &PADDLE, &JAX, &MPI] {
+        let refusal = gate.refusal(&no_spec(kind))?;
+        let why = denied(kind, &format!("spec.{}: Required value: must be required", kind.replica_specs));
+        assert!(refusal.trim_end().ends_with(&why), "{refusal}");
+    }
+    let refusal = gate.refusal(&no_spec(&XGBOOST))?;
+    let why = "[spec.xgbReplicaSpecs: Required value: must be required, spec.xgbReplicaSpecs[Master]: Required value: must be present]";
+    assert!(refusal.contains(&denied(&XGBOOST, why)), "{refusal}");
     let page = operator.metrics()?;
     let counted =
-        "controller_runtime_webhook_requests_total{webhook=\"/validate-kubeflow-org-v1-jaxjob\",code=\"200\"} 1\n";
+        "controller_runtime_webhook_requests_total{webhook=\"/validate-kubeflow-org-v1-jaxjob\",code=\"200\"} 2\n";
     assert!(page.contains(counted), "{page}");
-    assert_eq!(counter(&page, "controller_runtime_webhook_requests_total"), 14);
+    assert_eq!(counter(&page, "controller_runtime_webhook_requests_total"), 20);
     Ok(())
 }
 
