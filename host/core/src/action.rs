@@ -112,3 +112,29 @@ const RESTART_POLICY_OVERWRITTEN: &str =
 const SCHEDULER_KEPT: &str =
     "Another scheduler is specified when gang-scheduling is enabled and it will not be overwritten";
 const POD_GROUP_GOES: &str = "Job has been terminated. Deleting PodGroup";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn an_extra_object_is_spoken_of_only_when_it_is_refused() {
+        let object = json!({"kind": "ConfigMap"});
+        for (action, expected) in [
+            (
+                Action::CreateObject { object: object.clone(), existing: ObjectExisting::UpdateOurs },
+                ("FailedCreateConfigMap", "Error creating: data: Too long"),
+            ),
+            (Action::ReplaceObject(object.clone()), ("FailedUpdateConfigMap", "Error updating: data: Too long")),
+            (Action::DeleteObject(object), ("FailedDeleteConfigMap", "Error deleting: data: Too long")),
+        ] {
+            assert_eq!(action.events(&fixture::kind(), "train", Ok("uid")), [], "{expected:?}");
+            let (reason, message) = expected;
+            let told = [Event::warning(reason, message, "")];
+            assert_eq!(action.events(&fixture::kind(), "train", Err("data: Too long")), told);
+        }
+    }
+}
