@@ -223,9 +223,15 @@ fn planner_error(error: CallError) -> PlannerError {
 }
 
 impl Needs {
-    /// Those of these kinds; none named: all.
-    pub fn of_kinds(kinds: &[String]) -> Self {
-        if kinds.is_empty() { Self::All } else { Self::Kinds(kinds.iter().cloned().collect()) }
+    /// Those of these kinds; all, if none is named, or one by its plural or a short name, which only its plugin knows.
+    pub fn of_kinds(names: &[String]) -> Self {
+        let mut bundled = BUNDLED.iter().flat_map(|bundled| bundled.kinds).filter_map(|kind| kind.rsplit('/').next());
+        let is_kind = |name: &String| bundled.any(|kind| kind.eq_ignore_ascii_case(name));
+        if names.is_empty() || !names.iter().all(is_kind) {
+            Self::All
+        } else {
+            Self::Kinds(names.iter().cloned().collect())
+        }
     }
 
     fn of(&self, settings: &[Setting]) -> impl Iterator<Item = &'static Bundled> {

@@ -32,5 +32,10 @@ def test_managed_by(training, kind, name, wait, is_checked):
     wait(ours, "Succeeded")
     stored = {job.metadata.name for job in training.list_jobs()} & {ours, theirs, invalid}
     assert stored == ({ours, theirs} if is_checked else {ours, theirs, invalid})
+    assert training.get_job_conditions(theirs) == []
+    if not is_checked:
+        # Nobody refused it, so it says itself what is wrong.
+        [failed] = [condition for condition in training.get_job_conditions(invalid) if condition.type == "Failed"]
+        assert "spec.runPolicy.managedBy" in failed.message
     for other in stored - {ours}:
-        assert training.get_job_conditions(other) == [] and training.get_job_pods(other) == []
+        assert training.get_job_pods(other) == []
