@@ -13,7 +13,7 @@ fn component(package: &str) -> Result<Vec<u8>, BuildError> {
 
 #[test]
 fn a_component_can_call_the_log_and_nothing_else() {
-    for plugin in include_str!("../../bundled").lines() {
+    for plugin in include_str!("../../bundled").lines().filter_map(|line| line.split(' ').next()) {
         let bytes = component(plugin).unwrap();
         let DecodedWasm::Component(resolve, world) = wit_component::decode(&bytes).unwrap() else {
             panic!("{plugin} is a package, not a component");
