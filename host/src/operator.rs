@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use kube::client::ClientBuilder;
 use kube::{Client, Config};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch as flag;
@@ -57,8 +58,8 @@ pub fn operator(options: &OperatorOptions) -> Result<ExitCode, Failure> {
 
 /// Serves and works until SIGTERM or SIGINT.
 async fn run(options: &OperatorOptions, catalog: &Catalog) -> anyhow::Result<()> {
-    let client = client(options).await?;
     let metrics = Arc::new(Metrics::new(catalog.plugins()));
+    let client = client(options, &metrics).await?;
     let mut servers = JoinSet::new();
     if let Some(listener) = serve::listen(options.metrics_bind_address, "metrics").await? {
         servers.spawn(serve::metrics(listener, metrics.clone()));
@@ -126,7 +127,7 @@ async fn work(
     ended.map(drop).context("passes under way did not end in time")
 }
 
-async fn client(options: &OperatorOptions) -> anyhow::Result<Client> {
+async fn client(options: &OperatorOptions, metrics: &Metrics) -> anyhow::Result<Client> {
     let config = match options.kubeconfig.as_ref().filter(|file| !file.as_os_str().is_empty()) {
         Some(file) => {
             let kubeconfig = kube::config::Kubeconfig::read_from(file)?;
@@ -134,5 +135,6 @@ async fn client(options: &OperatorOptions) -> anyhow::Result<Client> {
         }
         None => Config::infer().await.context("no cluster: neither in one nor is there a kubeconfig")?,
     };
-    Ok(Client::try_from(config)?)
+    let requests = metrics.requests.to(&config.cluster_url);
+    Ok(ClientBuilder::try_from(config)?.with_layer(&requests).build())
 }

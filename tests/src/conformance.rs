@@ -13,7 +13,7 @@ use crate::control_plane::admission::{by_service, webhook};
 use crate::{ControlPlane, binary, pod_groups, python};
 
 /// What cases require: the value of the kit's `--config`, the operator's gang scheduler, and the pod groups it needs.
-const CONFIGURATIONS: [(&str, &str, Option<&str>); 3] = [
+pub(crate) const CONFIGURATIONS: [(&str, &str, Option<&str>); 3] = [
     ("none", "", None),
     ("volcano", "volcano", Some(pod_groups::VOLCANO)),
     ("scheduler-plugins", "scheduler-plugins", Some(pod_groups::SCHEDULER_PLUGINS)),
@@ -70,7 +70,7 @@ fn passing(kit: &Path) -> Result<BTreeMap<String, String>> {
 }
 
 /// The cases of these names, in which `*` is anything, and what they require.
-fn named(kit: &Path, names: &[String]) -> Result<BTreeMap<String, String>> {
+pub(crate) fn named(kit: &Path, names: &[String]) -> Result<BTreeMap<String, String>> {
     let all = all(&kit.join("cases"))?;
     if let Some(name) = names.iter().find(|name| !all.keys().any(|case| matches(name, case))) {
         bail!("there is no case {name:?}");

@@ -38,7 +38,10 @@ pub fn install(cluster: &ControlPlane, api_version: &str) -> Result<()> {
     cluster.kubectl_with(&["apply", "--server-side", "-f", "-"], &definition.to_string())?;
     // kubectl itself fails where a definition has no status yet.
     let established = ["wait", "--for=condition=Established", "crd", &name(api_version), "--timeout=10s"];
-    cluster.wait_until(60, "the kind PodGroup to be established", || cluster.kubectl(&established)).map(drop)
+    cluster.wait_until(60, "the kind PodGroup to be established", || cluster.kubectl(&established))?;
+    // It is served a moment later.
+    let list = ["get", &name(api_version), "--all-namespaces"];
+    cluster.wait_until(60, "the kind PodGroup to be served", || cluster.kubectl(&list)).map(drop)
 }
 
 /// Takes the kind away, and with it all pod groups.

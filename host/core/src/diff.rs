@@ -10,6 +10,7 @@ use crate::contract::{
     Gate, GateState, JobPlan, Network, Object, ObjectExisting, ObjectKind, Phase, ReplicaPlan, WhileSuspended,
 };
 use crate::fill::{FillError, Filler};
+use crate::job::Job;
 use crate::json;
 use crate::observed::{Meta, Observed, Pod};
 use crate::render;
@@ -28,6 +29,7 @@ pub fn replicas(
     let services: BTreeSet<_> = observed.services.iter().map(|service| service.name.as_str()).collect();
     let mut wanted_services = BTreeSet::new();
     let mut batches = Vec::new();
+    let mut most = pods_in_a_pass(filler.job);
     if filler.network == Network::SharedService {
         wanted_services.insert(filler.job.name.clone());
         if !services.contains(filler.job.name.as_str()) {
@@ -37,7 +39,9 @@ pub fn replicas(
     for planned in &plan.replicas {
         let Some(types) = census.types().iter().find(|types| types.spec.name == planned.replica_type) else { continue };
         if are_open(&planned.after, census) {
-            batches.push(missing_pods(filler, planned, types)?);
+            let pods = missing_pods(filler, planned, types, most)?;
+            most -= pods.len();
+            batches.push(pods);
         }
         if filler.network == Network::ServicePerReplica {
             let names = (0..types.spec.replicas).map(|index| (index, filler.job.pod_name(types.spec, index)));
@@ -56,6 +60,13 @@ pub fn replicas(
     );
     batches.insert(0, too_much.collect());
     Ok(batches)
+}
+
+/// How many pods one pass may make. Where each lists all others, as `TF_CONFIG` does, their size grows with the square of
+/// their number: ten thousand at once would be gigabytes.
+pub fn pods_in_a_pass(job: &Job) -> usize {
+    const ENTRIES: u32 = 4_000_000;
+    usize::try_from(ENTRIES / job.total_replicas().max(1)).unwrap_or(usize::MAX)
 }
 
 /// Takes back what would be made; answers whether that was something.
@@ -134,20 +145,18 @@ pub fn withdrawn_objects(filler: &Filler<'_>, plan: &JobPlan, observed: &Observe
     Ok(there.map(|object| Action::DeleteObject(object.as_ref().clone())).collect())
 }
 
-/// What goes when a job has ended, pods with the service of their name; with [`CleanPodPolicy::All`] all services, too.
+/// What goes when a job has ended: pods, and services but those of the pods that stay.
 pub fn clean_up(policy: CleanPodPolicy, observed: &Observed) -> Batch {
-    let goes = |pod: &Pod| match policy {
-        CleanPodPolicy::None => false,
-        CleanPodPolicy::Running => matches!(pod.phase(), Phase::Running | Phase::Pending),
-        CleanPodPolicy::All => true,
+    let goes: fn(&Pod) -> bool = match policy {
+        CleanPodPolicy::None => return Batch::new(),
+        CleanPodPolicy::Running => |pod| matches!(pod.phase(), Phase::Running | Phase::Pending),
+        CleanPodPolicy::All => |_| true,
     };
-    let pods: Vec<_> = observed.pods.iter().filter(|pod| goes(pod)).map(|pod| &pod.meta).collect();
-    let names: BTreeSet<_> = pods.iter().map(|pod| &pod.name).collect();
-    let all = policy == CleanPodPolicy::All;
-    let services = observed.services.iter().filter(|service| all || names.contains(&service.name));
-    let services = services.filter(|service| !service.deleting).map(|service| Action::DeleteService(target(service)));
-    let pods = pods.iter().filter(|pod| !pod.deleting).map(|pod| Action::DeletePod(target(pod)));
-    pods.chain(services).collect()
+    let (pods, staying): (Vec<_>, Vec<_>) = observed.pods.iter().partition(|pod| goes(pod));
+    let staying: BTreeSet<_> = staying.into_iter().map(|pod| &pod.meta.name).collect();
+    let services = observed.services.iter().filter(|service| !staying.contains(&service.name) && !service.deleting);
+    let pods = pods.into_iter().filter(|pod| !pod.meta.deleting).map(|pod| Action::DeletePod(target(&pod.meta)));
+    pods.chain(services.map(|service| Action::DeleteService(target(service)))).collect()
 }
 
 /// What a deletion names.
@@ -155,7 +164,7 @@ pub fn target(meta: &Meta) -> Target {
     Target { name: meta.name.clone(), uid: meta.uid.clone() }
 }
 
-fn missing_pods(filler: &Filler<'_>, plan: &ReplicaPlan, types: &Types<'_>) -> Result<Batch, FillError> {
+fn missing_pods(filler: &Filler<'_>, plan: &ReplicaPlan, types: &Types<'_>, most: usize) -> Result<Batch, FillError> {
     let template = types.spec.template.pointer("/spec/restartPolicy").and_then(Value::as_str);
     let overwrites_restart_policy = template.is_some_and(|policy| !policy.is_empty());
     let missing = (0..types.spec.replicas).filter(|index| !types.pods.contains_key(index));
@@ -163,7 +172,7 @@ fn missing_pods(filler: &Filler<'_>, plan: &ReplicaPlan, types: &Types<'_>) -> R
         let pod = render::pod(filler, types.spec, plan, index)?;
         Ok(Action::CreatePod { pod, overwrites_restart_policy, keeps_scheduler: false })
     };
-    missing.map(create).collect()
+    missing.take(most).map(create).collect()
 }
 
 fn are_open(gates: &[Gate], census: &Census<'_>) -> bool {

@@ -78,3 +78,6 @@ fn of_container(pod: &Pod, container: &ContainerStatus) -> Vec<Event> {
     });
     ended.into_iter().chain(waiting).collect()
 }
+
+#[cfg(test)]
+mod tests;

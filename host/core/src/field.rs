@@ -21,15 +21,15 @@ impl FieldError {
         Self::of(path, Problem::Invalid(value.to_string()), detail)
     }
 
-    /// A value is there already.
-    pub fn duplicate(path: impl Into<String>, value: &str) -> Self {
-        Self::of(path, Problem::Duplicate(quoted(value)), "")
-    }
-
     /// A value is none of those there are.
     pub fn not_supported(path: impl Into<String>, value: &str, supported: &[&str]) -> Self {
         let supported = supported.iter().map(|&each| each.to_owned()).collect();
         Self::of(path, Problem::NotSupported((quoted(value), supported)), "")
+    }
+
+    /// A value is there already.
+    pub fn duplicate(path: impl Into<String>, value: &str) -> Self {
+        Self::of(path, Problem::Duplicate(quoted(value)), "")
     }
 
     /// The path alone.

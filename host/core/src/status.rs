@@ -56,7 +56,7 @@ pub struct Condition {
 }
 
 /// The types of condition there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConditionType {
     /// The operator has seen the job.
     Created,
@@ -70,6 +70,9 @@ pub enum ConditionType {
     Suspended,
     /// The job has failed.
     Failed,
+    /// Somebody else's, which stays where it is.
+    #[serde(untagged)]
+    Other(String),
 }
 
 /// A condition's status.
@@ -109,7 +112,7 @@ impl JobStatus {
 
     /// Whether the condition is there and true.
     pub fn is(&self, kind: ConditionType) -> bool {
-        self.condition(kind).is_some_and(|condition| condition.status == Truth::True)
+        self.condition(&kind).is_some_and(|condition| condition.status == Truth::True)
     }
 
     /// Succeeded or failed.
@@ -117,16 +120,21 @@ impl JobStatus {
         self.is(ConditionType::Succeeded) || self.is(ConditionType::Failed)
     }
 
+    /// Of all types together.
+    pub fn failed_pods(&self) -> u32 {
+        self.replica_statuses.values().map(|replicas| replicas.failed).sum()
+    }
+
     /// The condition of that type.
-    pub fn condition(&self, kind: ConditionType) -> Option<&Condition> {
-        self.conditions.iter().find(|condition| condition.kind == kind)
+    pub fn condition(&self, kind: &ConditionType) -> Option<&Condition> {
+        self.conditions.iter().find(|condition| condition.kind == *kind)
     }
 
     /// Adds a condition by v1's rules: Failed is final; the same status and reason change nothing; Restarting and Running
     /// push each other out; an end turns Running to False where it stands; the new one goes last.
     pub fn set(&mut self, kind: ConditionType, status: Truth, reason: &str, message: &str, now: Timestamp) {
-        use ConditionType::{Created, Failed, Restarting, Running, Succeeded, Suspended};
-        let old = self.condition(kind);
+        use ConditionType::{Created, Failed, Other, Restarting, Running, Succeeded, Suspended};
+        let old = self.condition(&kind);
         if self.is(Failed) || old.is_some_and(|old| old.status == status && old.reason == reason) {
             return;
         }
@@ -134,9 +142,9 @@ impl JobStatus {
         let pushed_out = match kind {
             Running => Some(Restarting),
             Restarting => Some(Running),
-            Created | Succeeded | Suspended | Failed => None,
+            Created | Succeeded | Suspended | Failed | Other(_) => None,
         };
-        self.conditions.retain(|other| other.kind != kind && Some(other.kind) != pushed_out);
+        self.conditions.retain(|other| other.kind != kind && Some(&other.kind) != pushed_out.as_ref());
         if matches!(kind, Failed | Succeeded) {
             for running in self.conditions.iter_mut().filter(|other| other.kind == Running) {
                 running.status = Truth::False;
@@ -150,6 +158,18 @@ impl JobStatus {
             last_update_time: Some(now),
             last_transition_time: Some(since),
         });
+    }
+
+    /// Takes a condition off the list.
+    pub fn drop(&mut self, kind: &ConditionType) {
+        self.conditions.retain(|condition| condition.kind != *kind);
+    }
+
+    /// When the job ended, as far as its conditions tell: v1 leaves the completion time of some failures out.
+    pub fn ended(&self) -> Option<Timestamp> {
+        let ends = [ConditionType::Succeeded, ConditionType::Failed];
+        let ended = ends.iter().filter_map(|kind| self.condition(kind)).filter(|end| end.status == Truth::True);
+        ended.into_iter().find_map(|end| end.last_transition_time)
     }
 
     /// Whether both say the same, whenever they said it.
@@ -182,9 +202,9 @@ mod tests {
     fn walk(steps: &[(ConditionType, Truth)]) -> Vec<(ConditionType, Truth)> {
         let mut status = JobStatus::default();
         for (second, (kind, truth)) in (0..).zip(steps) {
-            status.set(*kind, *truth, &format!("TestJob{kind:?}{truth:?}"), "", at(second));
+            status.set(kind.clone(), *truth, &format!("TestJob{kind:?}{truth:?}"), "", at(second));
         }
-        status.conditions.iter().map(|condition| (condition.kind, condition.status)).collect()
+        status.conditions.into_iter().map(|condition| (condition.kind, condition.status)).collect()
     }
 
     #[test]
@@ -247,5 +267,30 @@ mod tests {
         });
         let status: JobStatus = serde_json::from_value(stored.clone()).unwrap();
         assert_eq!(serde_json::to_value(&status).unwrap(), stored);
+    }
+
+    #[test]
+    fn conditions_of_others_stay_where_they_are() {
+        let other = serde_json::json!({"type": "QuotaReserved", "status": "True", "reason": "", "message": ""});
+        let mut status = JobStatus::read(&serde_json::json!({"conditions": [other]})).unwrap();
+        assert!(!status.is_finished());
+        status.set(ConditionType::Running, Truth::True, "R", "m", at(1));
+        assert_eq!(serde_json::to_value(&status).unwrap()["conditions"][0], other);
+    }
+
+    /// So that v1, which drops a field it does not know, can read it again when somebody goes back.
+    #[test]
+    fn a_status_has_the_fields_of_v1_and_one_more() {
+        let mut status = JobStatus { start_time: Some(at(0)), completion_time: Some(at(1)), ..JobStatus::default() };
+        status.set(ConditionType::Failed, Truth::True, "R", "m", at(1));
+        let replicas = ReplicaStatus { active: 1, succeeded: 1, failed: 1, selector: "s".into() };
+        status.replica_statuses.insert("Worker".into(), replicas);
+        status.restarts = 1;
+        let stored = serde_json::to_value(&status).unwrap();
+        let fields =
+            |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
+        assert_eq!(fields(&stored), "completionTime conditions replicaStatuses restarts startTime");
+        assert_eq!(fields(&stored["conditions"][0]), "lastTransitionTime lastUpdateTime message reason status type");
+        assert_eq!(fields(&stored["replicaStatuses"]["Worker"]), "active failed selector succeeded");
     }
 }

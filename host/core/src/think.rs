@@ -17,7 +17,7 @@ use crate::json;
 use crate::observed::Observed;
 use crate::planner::{Planner, PlannerError};
 use crate::run_policy;
-use crate::status::{ConditionType, JobStatus, Truth};
+use crate::status::{Condition, ConditionType, JobStatus, Truth};
 use crate::validate;
 
 /// What plans for a kind, and under which settings.
@@ -68,11 +68,17 @@ pub enum Count {
     Failed,
     /// Failed pods are replaced.
     Restarted,
+    /// So many pods have failed since the status was written.
+    FailedPods(u32),
 }
 
 /// Looks at a job once.
 pub fn think(framework: &Framework<'_>, object: &Value, observed: &Observed) -> Result<Thought, PlannerError> {
-    let Some(mut pass) = Pass::of(framework, object, observed) else { return Ok(Thought::default()) };
+    let mut pass = match Pass::of(framework, object, observed) {
+        Ok(Some(pass)) => pass,
+        Ok(None) => return Ok(Thought::default()),
+        Err(error) => return Ok(unreadable(&error)),
+    };
     match pass.look(object) {
         Ok(()) => {}
         Err(Trouble::Invalid(errors)) => pass.refuse(&errors),
@@ -80,6 +86,12 @@ pub fn think(framework: &Framework<'_>, object: &Value, observed: &Observed) -> 
         Err(Trouble::Unavailable(error)) => return Err(error),
     }
     Ok(pass.end())
+}
+
+/// A job whose past is not known is left as it is: taken for a new one, it would run again.
+fn unreadable(error: &serde_json::Error) -> Thought {
+    let message = format!("nothing is done for the job, for its status cannot be read: {error}");
+    Thought { events: vec![Event::warning("StatusUnreadable", message, "")], ..Thought::default() }
 }
 
 /// Why a pass does not come to its end.
@@ -122,13 +134,18 @@ pub(crate) struct Pass<'a> {
 
 impl<'a> Pass<'a> {
     /// None for a job that another controller runs, or that is being deleted: the garbage collector does the rest.
-    fn of(framework: &'a Framework<'a>, object: &'a Value, observed: &'a Observed) -> Option<Self> {
+    fn of(
+        framework: &'a Framework<'a>,
+        object: &'a Value,
+        observed: &'a Observed,
+    ) -> Result<Option<Self>, serde_json::Error> {
         if object.pointer("/metadata/deletionTimestamp").is_some() || run_policy::is_managed_elsewhere(object) {
-            return None;
+            return Ok(None);
         }
-        let old: JobStatus = object.get("status").and_then(|status| JobStatus::read(status).ok()).unwrap_or_default();
+        let stored = object.get("status").filter(|status| !status.is_null());
+        let old = stored.map_or_else(|| Ok(JobStatus::default()), JobStatus::read)?;
         let name = json::text(object, "/metadata/name");
-        Some(Self { framework, observed, name, status: old.clone(), old, thought: Thought::default() })
+        Ok(Some(Self { framework, observed, name, status: old.clone(), old, thought: Thought::default() }))
     }
 
     fn look(&mut self, object: &Value) -> Result<(), Trouble> {
@@ -173,10 +190,18 @@ impl<'a> Pass<'a> {
     }
 
     fn acknowledge(&mut self) {
-        if self.status.condition(ConditionType::Created).is_none() {
-            let (reason, message) = (self.reason("Created"), self.message("is created."));
-            self.set(ConditionType::Created, Truth::True, &reason, &message);
+        if self.status.condition(&ConditionType::Created).is_some() {
+            return;
+        }
+        let is_others = |condition: &Condition| matches!(condition.kind, ConditionType::Other(_));
+        let is_new = self.status.start_time.is_none() && self.status.conditions.iter().all(is_others);
+        let (reason, message) = (self.reason("Created"), self.message("is created."));
+        self.set(ConditionType::Created, Truth::True, &reason, &message);
+        if is_new {
             self.thought.counts.push(Count::Created);
+        } else {
+            // v1 sometimes forgets to say so. What it said since comes after it, so that the last condition stays the last.
+            self.status.conditions.rotate_right(1);
         }
     }
 
@@ -205,9 +230,9 @@ impl<'a> Pass<'a> {
         if self.status.is_finished() {
             return;
         }
+        self.thought.counts.push(if how == ConditionType::Succeeded { Count::Successful } else { Count::Failed });
         self.set(how, Truth::True, reason, message);
         self.status.completion_time.get_or_insert(self.observed.now);
-        self.thought.counts.push(if how == ConditionType::Succeeded { Count::Successful } else { Count::Failed });
     }
 
     fn end(mut self) -> Thought {

@@ -17,6 +17,7 @@ use trainyard_core::observed::{self, Meta, Pod};
 
 use super::api::{Api, ApiError};
 use super::gangs::Gangs;
+use super::metrics::Metrics;
 use super::names::{Names, Waiting};
 use super::store::{Id, Store, Version};
 use super::watch::{Kept, PodObject, version};
@@ -61,6 +62,7 @@ const PARALLEL: usize = 64;
 pub(super) struct Actor<'a> {
     pub(super) api: &'a Api,
     pub(super) stores: &'a Stores,
+    pub(super) metrics: &'a Metrics,
     pub(super) kind: &'a Kind,
     pub(super) job: &'a Value,
 }
@@ -185,11 +187,15 @@ impl Actor<'_> {
 
     fn events(&self, action: &Action, done: &Result<Option<String>, ApiError>) -> Vec<Event> {
         let name = text(self.job, "/metadata/name");
+        if !matches!(done, Ok(None)) {
+            self.metrics.acted(action, done.is_ok());
+        }
         match done {
             Ok(None) => Vec::new(),
             Ok(Some(uid)) => action.events(self.kind, name, Ok(uid)),
             Err(error) => {
-                warn!(job = name, %error, "a request failed");
+                let namespace = text(self.job, "/metadata/namespace");
+                warn!(job = %format_args!("{namespace}/{name}"), kind = self.kind.kind, %error, "a request failed");
                 match (action, error) {
                     // Our copy was old; the next pass has another.
                     (

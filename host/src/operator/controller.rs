@@ -17,7 +17,7 @@ use trainyard_core::think::{Count, Framework, Thought, think};
 use super::act::{Actor, Stores};
 use super::api::{Api, ApiError};
 use super::events::Recorder;
-use super::metrics::{Counted, Metrics, Outcome as Measured};
+use super::metrics::{Metrics, Outcome as Measured, Work};
 use super::queue::{MOMENT, Outcome};
 use super::store::{Id, Store, Version};
 use super::watch::JobKey;
@@ -31,6 +31,7 @@ pub(super) struct Controller {
     pub(super) stores: Stores,
     pub(super) recorder: Recorder,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) work: Arc<Work>,
     pub(super) addresses: Addresses,
 }
 
@@ -46,9 +47,16 @@ enum PassError {
 impl Controller {
     /// One pass.
     pub(super) async fn look(&self, key: JobKey) -> Outcome {
-        let owner = job_owner(&key);
+        self.work.begun(&key);
+        let outcome = self.pass(&key).await;
+        self.work.ended(&key, outcome);
+        outcome
+    }
+
+    async fn pass(&self, key: &JobKey) -> Outcome {
+        let owner = job_owner(key);
         let Some(job) = self.jobs.of(&owner).pop() else {
-            self.wait_for(&key, "", &[]);
+            self.wait_for(key, "", &[]);
             return Outcome::Done;
         };
         let uid = text(&job, "/metadata/uid");
@@ -66,24 +74,34 @@ impl Controller {
         });
         observed.names.clear(); // so that nobody copies them who has one to add
         let others = thought.as_ref().map_or(&[][..], |thought| &thought.others);
-        let has_gone = !self.wait_for(&key, uid, others);
+        let has_gone = !self.wait_for(key, uid, others);
         let is_settled = matches!(&thought, Ok(Thought { status: None, batches, .. }) if batches.is_empty());
+        let changes = thought.as_ref().map_or(0, |thought| thought.batches.iter().map(Vec::len).sum::<usize>());
+        let status = thought.as_ref().ok().and_then(|thought| thought.status.as_ref()?.conditions.last().cloned());
         let done = match thought {
             Ok(thought) => self.act(&owner, &job, thought, &observed).await,
             Err(error) => Err(error.into()),
         };
-        let framework = &self.kind.plugin.description().name;
+        let framework = self.framework();
         match done {
             Ok(outcome) => {
                 self.metrics.pass(framework, if is_settled { Measured::Settled } else { Measured::Acted });
                 if !is_settled {
-                    info!(job = %format_args!("{}/{}", key.namespace, key.name), kind = self.kind.kind.kind, pods = observed.pods.len(), "reconciled");
+                    let status = status.map(|last| last.reason);
+                    info!(
+                        job = owner,
+                        kind = self.kind.kind.kind,
+                        pods = observed.pods.len(),
+                        changes,
+                        status,
+                        "reconciled"
+                    );
                 }
                 if has_gone { Outcome::Again(Duration::ZERO) } else { outcome }
             }
             Err(error) => {
                 self.metrics.pass(framework, Measured::Failed);
-                error!(job = %format_args!("{}/{}", key.namespace, key.name), kind = self.kind.kind.kind, %error, "a pass failed and is made again");
+                error!(job = owner, kind = self.kind.kind.kind, %error, "a pass failed and is made again");
                 Outcome::Failed
             }
         }
@@ -110,10 +128,11 @@ impl Controller {
         let Some(job) = self.remember(owner, job, said).await? else { return Ok(Outcome::Again(SOON)) };
         let deletes_job =
             thought.batches.iter().flatten().any(|action| matches!(action, trainyard_core::action::Action::DeleteJob));
-        let actor = Actor { api: &self.api, stores: &self.stores, kind: &self.kind.kind, job: &job };
+        let actor =
+            Actor { api: &self.api, stores: &self.stores, metrics: &self.metrics, kind: &self.kind.kind, job: &job };
         let (told, done) = actor.act(thought.batches).await;
         if deletes_job && done.is_ok() {
-            self.count(Counted::Deleted, &job);
+            self.metrics.deleted(self.framework(), text(&job, "/metadata/namespace"));
             // Its pods wake it while they go: the watch of jobs may be behind theirs, and it would be deleted twice.
             self.jobs.remove(&Self::id(owner, &job));
         }
@@ -141,14 +160,14 @@ impl Controller {
                 Ok(stored) => job = self.keep(owner, stored),
                 // Somebody else was quicker, or the job has gone: the watch brings what is there now.
                 Err(ApiError::Conflict(why) | ApiError::NotFound(why)) => {
-                    warn!(job = owner, why, "the job is not what it was when it was read");
+                    warn!(job = owner, kind = self.kind.kind.kind, why, "the job is not what it was when it was read");
                     return Ok(None);
                 }
                 Err(error) => return Err(error),
             }
         }
         for count in counts {
-            self.count(count.into(), &job);
+            self.metrics.count(count, self.framework(), text(&job, "/metadata/namespace"));
         }
         Ok(Some(job))
     }
@@ -165,8 +184,9 @@ impl Controller {
         Id { owner: owner.to_owned(), name: field("/metadata/name"), uid: field("/metadata/uid") }
     }
 
-    fn count(&self, counted: Counted, job: &Value) {
-        self.metrics.count(counted, &self.kind.plugin.description().name, text(job, "/metadata/namespace"));
+    /// Of the metrics: the plugin's name.
+    fn framework(&self) -> &str {
+        &self.kind.plugin.description().name
     }
 }
 

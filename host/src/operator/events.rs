@@ -56,7 +56,10 @@ impl Recorder {
         let requests = objects.map(|object| async move {
             match self.api.create::<Value>(&object).await {
                 Ok(_) | Err(ApiError::AlreadyExists(_)) => {}
-                Err(error) => warn!(%error, event = text(&object, "/reason"), "an event is lost"),
+                Err(error) => {
+                    let [namespace, name] = ["namespace", "name"].map(|field| text(job, &format!("/metadata/{field}")));
+                    warn!(job = %format_args!("{namespace}/{name}"), %error, event = text(&object, "/reason"), "an event is lost");
+                }
             }
         });
         futures::future::join_all(requests).await;

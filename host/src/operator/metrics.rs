@@ -1,54 +1,59 @@
 //! Counters in the names, labels and help texts of v1, and what Trainyard adds.
 
-use std::fmt;
+mod page;
+mod plugins;
+mod process;
+mod requests;
+mod work;
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, EncodeMetric as _, text};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
-use prometheus_client::metrics::family::Family;
-use prometheus_client::registry::Registry;
+use prometheus::{IntCounter, IntCounterVec};
+use trainyard_core::action::Action;
 use trainyard_core::think::Count;
 
+pub(super) use self::page::{CONTENT_TYPE, Page};
+pub(super) use self::requests::Requests;
+pub(super) use self::work::Work;
+use self::work::Works;
 use super::admission::Reviews;
-use crate::plugin::{Counters, Function, Plugin};
+use crate::plugin::Plugin;
 
 /// All that `/metrics` shows.
-#[derive(Debug)]
 pub(super) struct Metrics {
-    registry: Registry,
-    jobs: [(Counted, Jobs); 5],
-    passes: Family<PassLabels, Counter>,
+    page: Page,
+    plugins: Vec<Plugin>,
+    jobs: Jobs,
+    objects: Objects,
+    passes: IntCounterVec,
+    works: Works,
+    /// Asked of the API server.
+    pub(super) requests: Requests,
     /// What is asked at admission.
     pub(super) reviews: Reviews,
 }
 
-type Jobs = Family<JobLabels, Counter>;
-
-/// What v1 counts of jobs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Counted {
-    Created,
-    Deleted,
-    Successful,
-    Failed,
-    Restarted,
+#[derive(Debug)]
+struct Jobs {
+    created: IntCounterVec,
+    deleted: IntCounterVec,
+    successful: IntCounterVec,
+    failed: IntCounterVec,
+    restarted: IntCounterVec,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct JobLabels {
-    framework: String,
-    job_namespace: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PassLabels {
-    framework: String,
-    outcome: Outcome,
+/// v1 counts these, too, where nobody can read them.
+#[derive(Debug)]
+struct Objects {
+    created_pods: IntCounter,
+    deleted_pods: IntCounter,
+    failed_pods: IntCounter,
+    created_services: IntCounter,
+    failed_services: IntCounter,
+    created_pod_groups: IntCounter,
+    deleted_pod_groups: IntCounter,
 }
 
 /// How a pass over a job ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// There was nothing to do.
     Settled,
@@ -61,112 +66,94 @@ pub(super) enum Outcome {
 impl Metrics {
     /// With what these plugins cost.
     pub(super) fn new(plugins: Vec<Plugin>) -> Self {
-        let mut registry = Registry::default();
-        registry.register_collector(Box::new(Plugins(plugins)));
-        let jobs = [
-            (Counted::Created, "created"),
-            (Counted::Deleted, "deleted"),
-            (Counted::Successful, "successful"),
-            (Counted::Failed, "failed"),
-            (Counted::Restarted, "restarted"),
-        ]
-        .map(|(counted, word)| {
-            let family = Jobs::default();
-            let name = format!("training_operator_jobs_{word}");
-            registry.register(name, format!("Counts number of jobs {word}"), family.clone());
-            (counted, family)
-        });
-        let passes = Family::default();
-        registry.register("trainyard_passes", "Passes over jobs, by how they ended", passes.clone());
-        let reviews = Reviews::new(&mut registry);
-        Self { registry, jobs, passes, reviews }
+        let page = Page::default();
+        let jobs = |word: &str| {
+            let name = format!("training_operator_jobs_{word}_total");
+            page.counters(&name, &format!("Counts number of jobs {word}"), &["job_namespace", "framework"])
+        };
+        let jobs = Jobs {
+            created: jobs("created"),
+            deleted: jobs("deleted"),
+            successful: jobs("successful"),
+            failed: jobs("failed"),
+            restarted: jobs("restarted"),
+        };
+        let total = |name: &str, of: &str| {
+            page.counters(name, &format!("The total number of {of}"), &[]).with_label_values::<&str>(&[])
+        };
+        let objects = Objects {
+            created_pods: total("created_pods_total", "created pods"),
+            deleted_pods: total("deleted_pods_total", "deleted pods"),
+            failed_pods: total("failed_pods_total", "failed pods"),
+            created_services: total("succeeded_service_creation_total", "succeeded service creation"),
+            failed_services: total("failed_service_creation_total", "failed service creation"),
+            created_pod_groups: total("created_pod_groups_total", "created pod groups"),
+            deleted_pod_groups: total("deleted_pod_groups_total", "deleted pod groups"),
+        };
+        let help = "Passes over jobs, by how they ended";
+        let passes = page.counters("trainyard_passes_total", help, &["framework", "outcome"]);
+        let (works, requests, reviews) = (Works::new(&page), Requests::new(&page), Reviews::new(&page));
+        Self { page, plugins, jobs, objects, passes, works, requests, reviews }
     }
 
-    pub(super) fn count(&self, counted: Counted, framework: &str, namespace: &str) {
-        let labels = JobLabels { framework: framework.to_owned(), job_namespace: namespace.to_owned() };
-        for (_, family) in self.jobs.iter().filter(|(each, _)| *each == counted) {
-            family.get_or_create(&labels).inc();
-        }
+    /// Counts what a pass found.
+    pub(super) fn count(&self, count: Count, framework: &str, namespace: &str) {
+        let jobs = match count {
+            Count::Created => &self.jobs.created,
+            Count::Successful => &self.jobs.successful,
+            Count::Failed => &self.jobs.failed,
+            Count::Restarted => &self.jobs.restarted,
+            Count::FailedPods(pods) => return self.objects.failed_pods.inc_by(pods.into()),
+        };
+        jobs.with_label_values(&[namespace, framework]).inc();
+    }
+
+    /// Counts a job that was deleted after its time to live.
+    pub(super) fn deleted(&self, framework: &str, namespace: &str) {
+        self.jobs.deleted.with_label_values(&[namespace, framework]).inc();
+    }
+
+    /// Counts what was carried out, or not.
+    pub(super) fn acted(&self, action: &Action, is_done: bool) {
+        let counter = match action {
+            Action::CreatePod { .. } if is_done => &self.objects.created_pods,
+            Action::DeletePod(_) if is_done => &self.objects.deleted_pods,
+            Action::CreateService(_) if is_done => &self.objects.created_services,
+            Action::CreateService(_) => &self.objects.failed_services,
+            Action::CreatePodGroup(_) if is_done => &self.objects.created_pod_groups,
+            Action::DeletePodGroup(_) if is_done => &self.objects.deleted_pod_groups,
+            Action::CreatePod { .. }
+            | Action::DeletePod(_)
+            | Action::DeleteService(_)
+            | Action::CreateObject { .. }
+            | Action::ReplaceObject(_)
+            | Action::DeleteObject(_)
+            | Action::CreateSshKey(_)
+            | Action::CreatePodGroup(_)
+            | Action::ReplacePodGroup(_)
+            | Action::DeletePodGroup(_)
+            | Action::DeleteJob => return,
+        };
+        counter.inc();
     }
 
     pub(super) fn pass(&self, framework: &str, outcome: Outcome) {
-        self.passes.get_or_create(&PassLabels { framework: framework.to_owned(), outcome }).inc();
+        let outcome = match outcome {
+            Outcome::Settled => "Settled",
+            Outcome::Acted => "Acted",
+            Outcome::Failed => "Failed",
+        };
+        self.passes.with_label_values(&[framework, outcome]).inc();
     }
 
-    /// In the text format of `OpenMetrics`.
+    /// The work of a controller, which so many hands do.
+    pub(super) fn work(&self, controller: &str, hands: usize) -> std::sync::Arc<Work> {
+        self.works.of(controller, hands)
+    }
+
+    /// In the text format of Prometheus.
     pub(super) fn text(&self) -> String {
-        let mut page = String::new();
-        match text::encode(&mut page, &self.registry) {
-            Ok(()) => page,
-            Err(fmt::Error) => String::new(),
-        }
-    }
-}
-
-/// Read when somebody asks.
-struct Plugins(Vec<Plugin>);
-
-impl fmt::Debug for Plugins {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|plugin| &plugin.description().name)).finish()
-    }
-}
-
-impl Collector for Plugins {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        self.by_function(&mut encoder, "trainyard_plugin_calls", "Calls that ran in a plugin", Counters::calls)?;
-        let help = "Calls that were answered from memory";
-        self.by_function(&mut encoder, "trainyard_plugin_remembered", help, Counters::remembered)?;
-        let help = "Fuel that a plugin's calls have used";
-        let mut fuel = encoder.encode_descriptor("trainyard_plugin_fuel", help, None, MetricType::Counter)?;
-        for plugin in &self.0 {
-            let labels = [("plugin", plugin.description().name.as_str())];
-            ConstCounter::new(plugin.counters().fuel()).encode(fuel.encode_family(&labels)?)?;
-        }
-        Ok(())
-    }
-}
-
-impl Plugins {
-    fn by_function(
-        &self,
-        encoder: &mut DescriptorEncoder<'_>,
-        name: &str,
-        help: &str,
-        count: impl Fn(&Counters, Function) -> u64,
-    ) -> fmt::Result {
-        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (plugin, function) in self.0.iter().flat_map(|plugin| Function::ALL.map(|function| (plugin, function))) {
-            let labels = [("plugin", plugin.description().name.as_str()), ("function", function.as_str())];
-            ConstCounter::new(count(plugin.counters(), function)).encode(family.encode_family(&labels)?)?;
-        }
-        Ok(())
-    }
-}
-
-impl From<Count> for Counted {
-    fn from(count: Count) -> Self {
-        match count {
-            Count::Created => Self::Created,
-            Count::Successful => Self::Successful,
-            Count::Failed => Self::Failed,
-            Count::Restarted => Self::Restarted,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_names_and_labels_are_v1s() {
-        let metrics = Metrics::new(vec![]);
-        metrics.count(Counted::Created, "pytorch", "ns");
-        let page = metrics.text();
-        assert!(
-            page.contains("training_operator_jobs_created_total{framework=\"pytorch\",job_namespace=\"ns\"} 1\n"),
-            "{page}"
-        );
+        self.works.look();
+        self.page.text(plugins::families(&self.plugins).into_iter().chain(process::families()))
     }
 }

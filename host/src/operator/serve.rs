@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
+use axum::extract::RawQuery;
 use axum::http::{StatusCode, header};
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::watch::Receiver;
 use tracing::info;
 
-use super::metrics::Metrics;
+use super::metrics::{self, Metrics};
 use crate::cli::Listen;
 
 /// Opens an address, if there is one to open.
@@ -25,7 +26,7 @@ pub(super) async fn listen(address: Listen, what: &str) -> anyhow::Result<Option
 pub(super) async fn metrics(listener: TcpListener, metrics: Arc<Metrics>) -> std::io::Result<()> {
     let page = move || {
         let page = metrics.text();
-        async move { ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], page) }
+        async move { ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], page) }
     };
     axum::serve(listener, Router::new().route("/metrics", get(page))).await
 }
@@ -36,18 +37,31 @@ pub(super) async fn health(
     ready: Receiver<bool>,
     admits: Receiver<bool>,
 ) -> std::io::Result<()> {
-    let readyz = move || {
-        let answer = match (*admits.borrow(), *ready.borrow()) {
-            (true, true) => (StatusCode::OK, "ok"),
-            (true, false) => (StatusCode::SERVICE_UNAVAILABLE, "the watches have not begun"),
-            (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "certificates are not ready"), // v1's words
-        };
-        async move { answer }
+    let readyz = move || match (*admits.borrow(), *ready.borrow()) {
+        (true, true) => Ok(()),
+        (true, false) => Err("the watches have not begun"),
+        (false, _) => Err("certificates are not ready"), // v1's words
     };
-    let router = Router::new()
-        .route("/healthz", get(|| async { "ok" }))
-        .route("/healthz/{check}", get(|| async { "ok" }))
-        .route("/readyz", get(readyz.clone()))
-        .route("/readyz/{check}", get(readyz));
+    let router = Router::new().merge(check("healthz", || Ok(()))).merge(check("readyz", readyz));
     axum::serve(listener, router).await
+}
+
+/// `/NAME`, with `?verbose` as a list, and `/NAME/NAME` for its only check, as controller-runtime answers.
+fn check(name: &'static str, ask: impl Fn() -> Result<(), &'static str> + Clone + Send + Sync + 'static) -> Router {
+    let one = ask.clone();
+    let one = move || {
+        std::future::ready(match one() {
+            Ok(()) => (StatusCode::OK, "ok".to_owned()),
+            Err(why) => (StatusCode::INTERNAL_SERVER_ERROR, format!("internal server error: {why}\n")),
+        })
+    };
+    let all = move |RawQuery(query): RawQuery| {
+        let is_verbose = query.unwrap_or_default().split('&').any(|each| each.split('=').next() == Some("verbose"));
+        std::future::ready(match ask() {
+            Ok(()) if is_verbose => (StatusCode::OK, format!("[+]{name} ok\n{name} check passed\n")),
+            Ok(()) => (StatusCode::OK, "ok".to_owned()),
+            Err(why) => (StatusCode::INTERNAL_SERVER_ERROR, format!("[-]{name} failed: {why}\n{name} check failed\n")),
+        })
+    };
+    Router::new().route(&format!("/{name}"), get(all)).route(&format!("/{name}/{name}"), get(one))
 }

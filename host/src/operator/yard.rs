@@ -86,7 +86,7 @@ impl Yard {
             // A kind that is not installed keeps no other from its work.
             let needs = dependents.iter().cloned().chain([seen]).collect();
             let workers = usize::try_from(options.controller_threads).unwrap_or(usize::MAX).max(WORKERS);
-            let controller = self.controller(kind, jobs);
+            let controller = self.controller(kind, jobs, workers);
             controllers.spawn(control(controller, wakes, workers, begun(needs), self.stopped.clone()));
         }
         self.watches.spawn(async move {
@@ -104,8 +104,9 @@ impl Yard {
         controllers
     }
 
-    fn controller(&self, kind: Arc<LoadedKind>, jobs: Arc<Store<Value>>) -> Controller {
+    fn controller(&self, kind: Arc<LoadedKind>, jobs: Arc<Store<Value>>, workers: usize) -> Controller {
         Controller {
+            work: self.metrics.work(&label::operator_name(&kind.kind), workers),
             recorder: Recorder::new(self.api.clone(), label::operator_name(&kind.kind)),
             kind,
             api: self.api.clone(),
@@ -250,7 +251,7 @@ async fn control(
         _ = stopped.wait_for(|stop| *stop) => return,
     }
     let (requests, received) = unbounded_channel();
-    let (again, jobs) = (requests.clone(), controller.jobs.clone());
+    let (again, jobs, work) = (requests.clone(), controller.jobs.clone(), controller.work.clone());
     let forward = async move {
         while let Some(wake) = wakes.recv().await {
             let wanted = match wake {
@@ -262,6 +263,7 @@ async fn control(
                 }
             };
             for request in wanted {
+                work.queued(&request);
                 drop(requests.send(request));
             }
         }

@@ -41,7 +41,7 @@ impl Preview {
                 return Err(Failure { problems: vec![fault.message.clone()], code: 1 });
             }
             if let Some(status) = thought.status {
-                let failed = status.condition(ConditionType::Failed).filter(|_| status.start_time.is_none());
+                let failed = status.condition(&ConditionType::Failed).filter(|_| status.start_time.is_none());
                 if let Some(refused) = failed {
                     return Err(Failure::input(&refused.message));
                 }

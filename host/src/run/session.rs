@@ -151,19 +151,20 @@ impl Session {
 
     /// Conditions as they appear.
     fn tell(&self, status: &JobStatus) {
-        let is_true = |status: &JobStatus, kind, reason: &str| {
+        let is_true = |status: &JobStatus, kind: &ConditionType, reason: &str| {
             status.condition(kind).is_some_and(|known| known.status == Truth::True && known.reason == reason)
         };
         for condition in status.conditions.iter().filter(|condition| condition.status == Truth::True) {
-            if !is_true(&self.status, condition.kind, &condition.reason) {
+            if !is_true(&self.status, &condition.kind, &condition.reason) {
                 note(&format!("{:?}: {}", condition.kind, condition.message));
             }
         }
     }
 
     fn report(&self, end: End) -> End {
-        let conditions = [ConditionType::Succeeded, ConditionType::Failed].into_iter();
-        let last = conditions.filter_map(|kind| self.status.condition(kind)).find(|last| last.status == Truth::True);
+        let conditions = [ConditionType::Succeeded, ConditionType::Failed];
+        let last =
+            conditions.iter().filter_map(|kind| self.status.condition(kind)).find(|last| last.status == Truth::True);
         let line = match (end, last) {
             (End::Succeeded | End::Failed, Some(last)) => format!("{} {:?}: {}", self.job, last.kind, last.message),
             (End::Succeeded | End::Failed, None) => format!("{} has not ended", self.job),

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use trainyard_tests::conformance;
 use trainyard_tests::control_plane::is_skipped;
+use trainyard_tests::takeover;
 
 #[test]
 fn cases_pass() -> Result<()> {
@@ -10,4 +11,14 @@ fn cases_pass() -> Result<()> {
         return Ok(());
     }
     conformance::check(&[])
+}
+
+/// Whatever v1 was at when it was replaced: nothing is made, deleted or changed of what it left.
+#[test]
+fn jobs_of_v1_go_on() -> Result<()> {
+    if is_skipped() {
+        return Ok(());
+    }
+    assert_eq!(takeover::take_over(&[])?, []);
+    Ok(())
 }

@@ -4,11 +4,14 @@
 mod admission;
 mod cost;
 mod failure;
+mod flags;
 mod gang;
 mod interrupted;
+mod kueue;
 mod made_up;
 mod malformed;
 mod many;
+mod metrics;
 mod mpi;
 pub(crate) mod place;
 mod preview;

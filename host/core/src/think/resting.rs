@@ -17,14 +17,12 @@ impl Pass<'_> {
     /// The job has ended: keep it clean, delete it in time.
     pub(super) fn tidy(&mut self, job: &Job) -> Result<(), Trouble> {
         self.fold();
+        self.status.completion_time = self.status.completion_time.or(self.status.ended());
         self.thought.batches.push(diff::clean_up(job.run_policy.clean_pods(), self.observed));
         self.withdraw_objects(job)?;
         self.thought.batches.push(gang::dissolve(&self.observed.gang));
-        let ended = [ConditionType::Succeeded, ConditionType::Failed].into_iter();
-        let ended =
-            ended.filter_map(|kind| self.status.condition(kind)).find_map(|condition| condition.last_transition_time);
-        let completed = self.status.completion_time.or(ended);
-        if let Some(expiry) = job.run_policy.expiry(completed).filter(|_| !job.run_policy.is_suspended()) {
+        let expiry = job.run_policy.expiry(self.status.completion_time);
+        if let Some(expiry) = expiry.filter(|_| !job.run_policy.is_suspended()) {
             let left = expiry.duration_since(self.observed.now);
             if left.is_positive() {
                 self.check_after(left);
@@ -41,6 +39,7 @@ impl Pass<'_> {
         if self.status.is(ConditionType::Running) {
             self.set(ConditionType::Running, Truth::False, &reason, &message);
         }
+        self.status.drop(&ConditionType::Restarting);
         if !self.status.is(ConditionType::Suspended) {
             self.set(ConditionType::Suspended, Truth::True, &reason, &message);
             self.tell(Event::normal(reason, message, self.observed.now));

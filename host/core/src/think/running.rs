@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::SignedDuration;
+
 use super::{Count, Framework, Pass, Trouble};
 use crate::action::Action;
 use crate::census::{Census, Fate, Types};
@@ -75,7 +77,7 @@ impl Pass<'_> {
         });
         let failed = count(self.observed.pods.iter().filter(|pod| pod.phase() == Phase::Failed).count());
         let active = count(self.observed.pods.iter().filter(|pod| pod.is_active()).count());
-        let known: u32 = self.old.replica_statuses.values().map(|replicas| replicas.failed).sum();
+        let known = self.old.failed_pods();
         Failures {
             replaced: self.status.restarts,
             to_replace: count(to_replace.count()),
@@ -96,6 +98,8 @@ impl Pass<'_> {
             )
         };
         self.status.replica_statuses = census.types().iter().map(count).collect();
+        let more = self.status.failed_pods().saturating_sub(self.old.failed_pods());
+        self.thought.counts.extend((more > 0).then_some(Count::FailedPods(more)));
         if kind.replace_failed {
             self.thought.events.extend(census.pods().filter_map(|(_, _, pod)| event::exited(kind, job, pod)));
         }
@@ -188,9 +192,12 @@ impl Pass<'_> {
         if let Some(wait) = wait.filter(|_| diff::withhold(&mut replicas)) {
             self.hold(wait);
         }
-        let makes_pods = replicas.iter().flatten().any(|action| matches!(action, Action::CreatePod { .. }));
-        if makes_pods {
+        let pods = replicas.iter().flatten().filter(|action| matches!(action, Action::CreatePod { .. })).count();
+        if pods > 0 {
             self.thought.batches.push(diff::ssh_keys(filler, plan));
+        }
+        if pods == diff::pods_in_a_pass(filler.job) {
+            self.check_after(SignedDuration::ZERO); // for the others
         }
         self.thought.batches.extend(replicas);
         Ok(())

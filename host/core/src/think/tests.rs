@@ -234,7 +234,7 @@ fn a_restart_is_told_once() {
             "Warning TestJobRestarting: TestJob train is restarting",
         ]
     );
-    assert_eq!(first.counts, [Count::Restarted]);
+    assert_eq!(first.counts, [Count::FailedPods(1), Count::Restarted]);
     pods[1].meta.deleting = true;
     let second = pass(&planner, &with_status(&job, first.status.unwrap()), &with_services(seen(10, pods)));
     assert_eq!((second.status, second.batches, second.counts), (None, vec![], vec![]));
@@ -264,6 +264,17 @@ fn kubelets_restarts_count_towards_the_limit() {
     for (limit, fails) in [(4, false), (3, true)] {
         let thought = pass(&scripted(), &started(json!({"backoffLimit": limit})), &observed);
         assert_eq!(thought.counts.contains(&Count::Failed), fails, "{limit}");
+    }
+}
+
+#[test]
+fn a_huge_job_gets_its_pods_in_several_passes() {
+    let mut job = started(json!({}));
+    for (workers, made, again) in [(1_998, 1_999, None), (9_999, 400, Some(SignedDuration::ZERO))] {
+        job["spec"]["testReplicaSpecs"]["Worker"]["replicas"] = workers.into();
+        let thought = pass(&scripted(), &job, &seen(9, vec![]));
+        let pods = thought.batches.iter().flatten().filter(|action| matches!(action, Action::CreatePod { .. }));
+        assert_eq!((pods.count(), thought.check_after), (made, again), "{workers}");
     }
 }
 
@@ -364,6 +375,89 @@ fn suspending_takes_everything_away_and_resuming_brings_it_back() {
     assert_eq!(conditions(&resumed), expected);
     assert_eq!(resumed.status.unwrap().start_time, Some(at(7)));
     assert_eq!(resumed.batches.concat().len(), 6);
+}
+
+#[test]
+fn a_job_that_is_restarting_is_not_while_it_is_suspended() {
+    let mut pods = all("Running");
+    pods[1] = pod("Worker", 0, "Failed", Some(1));
+    let restarting = pass(&scripted(), &started(json!({})), &with_services(seen(9, pods))).status.unwrap();
+    let suspended = pass(&scripted(), &with_status(&started(json!({"suspend": true})), restarting), &seen(10, vec![]));
+    assert_eq!(conditions(&suspended), ["Created=True TestJobCreated", "Suspended=True TestJobSuspended"]);
+}
+
+#[test]
+fn pods_are_counted_as_failed_once() {
+    let mut job = started(json!({}));
+    job["spec"]["testReplicaSpecs"]["Worker"]["restartPolicy"] = "Never".into();
+    let mut pods = all("Running");
+    pods[1] = pod("Worker", 0, "Failed", Some(1));
+    let first = pass(&scripted(), &job, &with_services(seen(9, pods.clone())));
+    assert_eq!(first.counts, [Count::FailedPods(1)]);
+    let job = with_status(&job, first.status.unwrap());
+    pods[2] = pod("Worker", 1, "Failed", Some(1));
+    let second = pass(&scripted(), &job, &with_services(seen(10, pods.clone())));
+    assert_eq!(second.counts, [Count::FailedPods(1)]);
+    let third = pass(&scripted(), &with_status(&job, second.status.unwrap()), &with_services(seen(11, pods)));
+    assert_eq!(third.counts, []);
+}
+
+/// v1 leaves it so after some failures, and then never deletes the job.
+#[test]
+fn a_job_that_ended_without_a_completion_time_is_deleted_in_time() {
+    let mut job = started(json!({"ttlSecondsAfterFinished": 5}));
+    job["status"]["conditions"] = json!([{"type": "Failed", "status": "True", "lastTransitionTime": at(10)}]);
+    let thought = pass(&scripted(), &job, &seen(14, vec![]));
+    assert_eq!(thought.status.as_ref().and_then(|status| status.completion_time), Some(at(10)));
+    assert_eq!((thought.check_after, actions(&thought)), (Some(SignedDuration::from_secs(1)), vec![]));
+    assert_eq!(actions(&pass(&scripted(), &job, &seen(15, vec![]))), [["-job"]]);
+}
+
+#[test]
+fn a_job_that_v1_let_succeed_and_fail_has_ended() {
+    let mut job = started(json!({}));
+    let condition = |kind| json!({"type": kind, "status": "True", "reason": "R", "message": "m"});
+    job["status"] = json!({
+        "conditions": [condition("Created"), condition("Succeeded"), condition("Failed")],
+        "completionTime": at(3),
+    });
+    assert_eq!(pass(&scripted(), &job, &with_services(seen(9, all("Running")))), Thought::default());
+}
+
+/// v1 loses the condition when the job changes before its first status is written.
+#[test]
+fn a_job_of_v1_that_was_not_acknowledged_is_no_new_one() {
+    let mut job = started(json!({}));
+    job["status"]["conditions"] = json!([{"type": "Running", "status": "True", "reason": "TestJobRunning"}]);
+    let thought = pass(&scripted(), &job, &with_services(seen(9, all("Running"))));
+    assert_eq!(conditions(&thought), ["Created=True TestJobCreated", "Running=True TestJobRunning"]);
+    assert_eq!((thought.status.unwrap().start_time, thought.counts), (Some(at(0)), vec![]));
+}
+
+#[test]
+fn a_job_whose_status_cannot_be_read_is_left_alone() {
+    let mut job = started(json!({}));
+    job["status"]["replicaStatuses"]["Worker"]["active"] = (-1).into();
+    let thought = pass(&scripted(), &job, &seen(9, vec![]));
+    let text = "Warning StatusUnreadable: nothing is done for the job, for its status cannot be read: invalid value: \
+        integer `-1`, expected u32";
+    assert_eq!((events(&thought), &thought.status, actions(&thought)), (vec![text.to_owned()], &None, vec![]));
+}
+
+/// A service without its pod, left by an operator that ended between the two deletions.
+#[test]
+fn services_go_even_if_their_pods_went_before() {
+    let planner = Scripted { verdicts: vec![Verdict::Succeeded("done".into())], ..scripted() };
+    for (policy, expected) in [("None", 0), ("Running", 2), ("All", 3)] {
+        let job = started(json!({"cleanPodPolicy": policy}));
+        let succeeded = pod("Master", 0, "Succeeded", Some(0));
+        let mut observed = with_services(seen(9, vec![succeeded]));
+        let ended = with_status(&job, pass(&planner, &job, &observed).status.unwrap());
+        observed.now = at(10);
+        let services = actions(&pass(&planner, &ended, &observed)).concat();
+        let services = services.iter().filter(|action| action.starts_with("-service"));
+        assert_eq!(services.count(), expected, "{policy}");
+    }
 }
 
 #[test]

@@ -97,11 +97,11 @@ fn no(status: StatusCode, why: &str) -> Response {
 mod tests {
     use std::num::NonZeroU32;
 
-    use prometheus_client::registry::Registry;
     use serde_json::json;
 
     use super::*;
     use crate::catalog::{Catalog, Needs};
+    use crate::operator::metrics::Page;
     use crate::plugin::{Compiler, Engine};
 
     #[tokio::test(flavor = "multi_thread")]
@@ -111,7 +111,7 @@ mod tests {
         let reviewer = Arc::new(Reviewer {
             path: Hook::of(&kind.kind).path.into(),
             kind: kind.clone(),
-            reviews: Reviews::new(&mut Registry::default()),
+            reviews: Reviews::new(&Page::default()),
             turns: Arc::new(Semaphore::new(1)),
         });
         let job = json!({"metadata": {"name": "0"}, "spec": {}});

@@ -99,7 +99,7 @@ fn invalid_jobs_are_refused_with_v1s_words() -> Result<()> {
     assert!(refusal.contains(&denied(&XGBOOST, why)), "{refusal}");
     let page = operator.metrics()?;
     let counted =
-        "controller_runtime_webhook_requests_total{webhook=\"/validate-kubeflow-org-v1-jaxjob\",code=\"200\"} 2\n";
+        "controller_runtime_webhook_requests_total{code=\"200\",webhook=\"/validate-kubeflow-org-v1-jaxjob\"} 2\n";
     assert!(page.contains(counted), "{page}");
     assert_eq!(counter(&page, "controller_runtime_webhook_requests_total"), 20);
     Ok(())

@@ -194,7 +194,7 @@ pub(super) fn resource(uri: &str) -> String {
 
 /// A counter of `/metrics`; 0 where it has not begun to count.
 pub(super) fn counter(page: &str, name: &str) -> u64 {
-    let lines = page.lines().filter(|line| line.split('{').next() == Some(name));
+    let lines = page.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }
 
