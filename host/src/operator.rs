@@ -10,6 +10,7 @@ mod lease;
 mod logging;
 mod metrics;
 mod names;
+mod pace;
 mod queue;
 mod serve;
 mod ssh;

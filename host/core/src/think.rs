@@ -2,7 +2,7 @@
 //!
 //! The controller, `trainyard plan`, `trainyard run` and the tests all call this one function.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::action::Action;
@@ -42,8 +42,8 @@ pub struct Framework<'a> {
 pub struct Thought {
     /// When it says something new.
     pub status: Option<JobStatus>,
-    /// Whether the status may be left to the next pass: it is the job's first, and the pods that are being made may run
-    /// by then. Nothing that has to be remembered is in it.
+    /// Whether the status may be left to a later pass: it is the job's first, all it says is that the job is there, and
+    /// its pods are being made, or were within [`YOUNG`] and may run soon.
     pub may_wait: bool,
     /// Changes to the cluster.
     pub batches: Vec<Batch>,
@@ -56,6 +56,9 @@ pub struct Thought {
     /// Look again then, even if nothing changes.
     pub check_after: Option<SignedDuration>,
 }
+
+/// Since its creation. A job that is older has a status, however busy the operator is.
+pub const YOUNG: SignedDuration = SignedDuration::from_secs(10);
 
 /// Something that the metrics of v1 count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +132,7 @@ pub(crate) struct Pass<'a> {
     pub(crate) name: &'a str,
     pub(crate) old: JobStatus,
     pub(crate) status: JobStatus,
+    is_young: bool,
     pub(crate) thought: Thought,
 }
 
@@ -145,7 +149,9 @@ impl<'a> Pass<'a> {
         let stored = object.get("status").filter(|status| !status.is_null());
         let old = stored.map_or_else(|| Ok(JobStatus::default()), JobStatus::read)?;
         let name = json::text(object, "/metadata/name");
-        Ok(Some(Self { framework, observed, name, status: old.clone(), old, thought: Thought::default() }))
+        let created = json::text(object, "/metadata/creationTimestamp").parse::<Timestamp>();
+        let is_young = created.is_ok_and(|created| observed.now.duration_since(created) < YOUNG);
+        Ok(Some(Self { framework, observed, name, status: old.clone(), old, is_young, thought: Thought::default() }))
     }
 
     fn look(&mut self, object: &Value) -> Result<(), Trouble> {
@@ -238,7 +244,9 @@ impl<'a> Pass<'a> {
     fn end(mut self) -> Thought {
         self.thought.batches.retain(|batch| !batch.is_empty());
         let makes_pods = self.thought.batches.iter().flatten().any(|action| matches!(action, Action::CreatePod { .. }));
-        self.thought.may_wait = self.old.conditions.is_empty() && makes_pods;
+        let says_little =
+            self.old.conditions.is_empty() && self.status.conditions.len() == 1 && !self.status.is_finished();
+        self.thought.may_wait = says_little && (makes_pods || self.is_young);
         self.thought.status = (!self.status.says_the_same_as(&self.old)).then_some(self.status);
         self.thought
     }

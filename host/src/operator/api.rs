@@ -7,6 +7,7 @@ use kube::Client;
 use kube::core::{ApiResource, GroupVersionKind, Request, params};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use trainyard_core::action::Target;
 use trainyard_core::json::text;
 
@@ -17,7 +18,11 @@ use super::throttle::Throttle;
 pub(super) struct Api {
     client: Client,
     throttle: Option<Arc<Throttle>>,
+    turns: Arc<Semaphore>,
 }
+
+/// Requests under way at once. Each has a connection of its own, which is kept for a while and costs memory on both sides.
+const PARALLEL: usize = 32;
 
 /// Why a request was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +46,7 @@ pub(super) enum ApiError {
 
 impl Api {
     pub(super) fn new(client: Client, throttle: Option<Throttle>) -> Self {
-        Self { client, throttle: throttle.map(Arc::new) }
+        Self { client, throttle: throttle.map(Arc::new), turns: Arc::new(Semaphore::new(PARALLEL)) }
     }
 
     /// Creates an object; answers it as stored.
@@ -104,6 +109,7 @@ impl Api {
         if let Some(throttle) = &self.throttle {
             throttle.wait().await;
         }
+        let _turn = self.turns.acquire().await; // never closed
         self.client.request(request).await.map_err(ApiError::from)
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tracing::{error, info, warn};
 use trainyard_core::contract::ObjectKind;
 use trainyard_core::fill::Addresses;
@@ -18,7 +19,8 @@ use super::act::{Actor, Stores};
 use super::api::{Api, ApiError};
 use super::events::Recorder;
 use super::metrics::{Metrics, Outcome as Measured, Work};
-use super::queue::{MOMENT, Outcome};
+use super::pace::Pace;
+use super::queue::Outcome;
 use super::store::{Id, Store, Version};
 use super::watch::JobKey;
 use crate::catalog::LoadedKind;
@@ -32,6 +34,9 @@ pub(super) struct Controller {
     pub(super) recorder: Recorder,
     pub(super) metrics: Arc<Metrics>,
     pub(super) work: Arc<Work>,
+    pub(super) pace: Arc<Pace>,
+    /// To think: who waits for a turn takes no thread, and a thread takes memory.
+    pub(super) turns: Arc<Semaphore>,
     pub(super) addresses: Addresses,
 }
 
@@ -60,6 +65,7 @@ impl Controller {
             return Outcome::Done;
         };
         let uid = text(&job, "/metadata/uid");
+        let turn = self.turns.acquire().await; // never closed
         let mut observed = Observed {
             now: now(),
             pods: self.stores.pods.of(uid),
@@ -72,6 +78,7 @@ impl Controller {
             let framework = self.kind.framework(&self.addresses);
             think(&Framework { gang: &self.stores.gangs.scheduler, ..framework }, &job, &observed)
         });
+        drop(turn);
         observed.names.clear(); // so that nobody copies them who has one to add
         let others = thought.as_ref().map_or(&[][..], |thought| &thought.others);
         let has_gone = !self.wait_for(key, uid, others);
@@ -124,12 +131,14 @@ impl Controller {
         observed: &Observed,
     ) -> Result<Outcome, PassError> {
         let said = (thought.status.take(), std::mem::take(&mut thought.counts));
-        let (waiting, said) = if thought.may_wait { (Some(said), (None, vec![])) } else { (None, said) };
+        let waits = thought.may_wait && (!thought.batches.is_empty() || self.pace.is_high());
+        let (waiting, said) = if waits { (Some(said), (None, vec![])) } else { (None, said) };
         let Some(job) = self.remember(owner, job, said).await? else { return Ok(Outcome::Again(SOON)) };
         let deletes_job =
             thought.batches.iter().flatten().any(|action| matches!(action, trainyard_core::action::Action::DeleteJob));
         let actor =
             Actor { api: &self.api, stores: &self.stores, metrics: &self.metrics, kind: &self.kind.kind, job: &job };
+        self.pace.count(thought.batches.iter().map(Vec::len).sum());
         let (told, done) = actor.act(thought.batches).await;
         if deletes_job && done.is_ok() {
             self.metrics.deleted(self.framework(), text(&job, "/metadata/namespace"));
@@ -138,7 +147,7 @@ impl Controller {
         }
         self.recorder.tell(&job, told.into_iter().chain(thought.events).collect(), observed.now).await;
         let checks = thought.check_after.map(|time| Duration::try_from(time).unwrap_or_default());
-        let waits = waiting.as_ref().map(|_| MOMENT);
+        let waits = waiting.as_ref().map(|_| self.pace.moment());
         if let (Err(_), Some(said)) = (&done, waiting) {
             // That pods cannot be made is no reason not to say that the job is there.
             self.remember(owner, &job, said).await?;

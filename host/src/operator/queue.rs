@@ -32,18 +32,14 @@ pub(super) enum Outcome {
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LAST_PAUSE: Duration = Duration::from_secs(1000);
 
-/// The pods of a job start one after the other: those that do within this time are one pass and one status. Kubelet
-/// itself is as late with its news.
-pub(super) const MOMENT: Duration = Duration::from_millis(700);
-
 /// A request to look at a job now.
 pub(super) fn now(key: JobKey) -> Request {
     ScheduleRequest { message: key, run_at: Instant::now() }
 }
 
-/// A request to look at a job soon; one to look at it earlier goes before.
-pub(super) fn soon(key: JobKey) -> Request {
-    ScheduleRequest { message: key, run_at: Instant::now() + MOMENT }
+/// A request to look at a job after that time; one to look at it earlier goes before.
+pub(super) fn after(moment: Duration, key: JobKey) -> Request {
+    ScheduleRequest { message: key, run_at: Instant::now() + moment }
 }
 
 /// Works until `stop` is set and what is under way has come to its end.

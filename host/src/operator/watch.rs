@@ -213,6 +213,11 @@ impl Kept<PartialObjectMeta<v1::Service>> for Meta {
     fn of(service: PartialObjectMeta<v1::Service>) -> Self {
         meta(service.metadata)
     }
+
+    /// One that was made may be ours, and the answer that says so on its way.
+    fn is_urgent(&self) -> bool {
+        self.deleting
+    }
 }
 
 impl Kept<DynamicObject> for Value {

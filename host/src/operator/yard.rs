@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::thread;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::Service;
@@ -11,6 +13,7 @@ use kube::api::{DynamicObject, PartialObjectMeta, TypeMeta};
 use kube::core::ApiResource;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch as flag;
 use tokio::task::JoinSet;
@@ -24,6 +27,7 @@ use super::events::Recorder;
 use super::gangs::Gangs;
 use super::metrics::Metrics;
 use super::names::{Names, Registrar};
+use super::pace::Pace;
 use super::store::{Id, Store};
 use super::throttle::Throttle;
 use super::watch::{self, Feed, JobKey, PodObject, Wake, Wakers, Woken};
@@ -45,6 +49,7 @@ pub(super) struct Yard {
     metrics: Arc<Metrics>,
     stopped: flag::Receiver<bool>,
     watches: JoinSet<()>,
+    turns: Arc<Semaphore>,
 }
 
 impl Yard {
@@ -62,6 +67,7 @@ impl Yard {
             metrics,
             stopped,
             watches: JoinSet::new(),
+            turns: Arc::new(Semaphore::new(thread::available_parallelism().map_or(1, NonZeroUsize::get))),
         }
     }
 
@@ -107,6 +113,8 @@ impl Yard {
     fn controller(&self, kind: Arc<LoadedKind>, jobs: Arc<Store<Value>>, workers: usize) -> Controller {
         Controller {
             work: self.metrics.work(&label::operator_name(&kind.kind), workers),
+            pace: Arc::new(Pace::new()),
+            turns: self.turns.clone(),
             recorder: Recorder::new(self.api.clone(), label::operator_name(&kind.kind)),
             kind,
             api: self.api.clone(),
@@ -251,12 +259,16 @@ async fn control(
         _ = stopped.wait_for(|stop| *stop) => return,
     }
     let (requests, received) = unbounded_channel();
-    let (again, jobs, work) = (requests.clone(), controller.jobs.clone(), controller.work.clone());
+    let (again, jobs) = (requests.clone(), controller.jobs.clone());
+    let (work, pace) = (controller.work.clone(), controller.pace.clone());
     let forward = async move {
         while let Some(wake) = wakes.recv().await {
             let wanted = match wake {
                 Wake::Job(key) => vec![queue::now(key)],
-                Wake::JobSoon(key) => vec![queue::soon(key)],
+                Wake::JobSoon(key) => {
+                    pace.count(1);
+                    vec![queue::after(pace.moment(), key)]
+                }
                 Wake::All => {
                     let keys = jobs.owners().into_iter().filter_map(|owner| controller::job_key(&owner));
                     keys.map(queue::now).collect()

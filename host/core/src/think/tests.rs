@@ -279,6 +279,25 @@ fn a_huge_job_gets_its_pods_in_several_passes() {
 }
 
 #[test]
+fn the_first_status_may_wait_while_it_says_little() {
+    let mut job = fixture::job();
+    job["metadata"]["creationTimestamp"] = "1970-01-01T00:00:00Z".into();
+    for (second, pods, expected) in [
+        (9, vec![], true),
+        (60, vec![], true), // its pods are only being made
+        (9, all("Pending"), true),
+        (60, all("Pending"), false),
+        (9, all("Failed"), false),
+    ] {
+        let what = format!("{second} {}", pods.len());
+        let thought = pass(&scripted(), &job, &with_services(seen(second, pods)));
+        assert_eq!((thought.may_wait, thought.status.is_some()), (expected, true), "{what}");
+    }
+    let known = with_status(&job, pass(&scripted(), &job, &seen(0, vec![])).status.unwrap());
+    assert!(!pass(&scripted(), &known, &with_services(seen(9, all("Pending")))).may_wait);
+}
+
+#[test]
 fn the_deadline_fails_the_job_when_it_passes() {
     let job = started(json!({"activeDeadlineSeconds": 60, "cleanPodPolicy": "All"}));
     let observed = |second| with_services(seen(second, all("Running")));
