@@ -312,6 +312,25 @@ const OWN: &[(&str, &str, &str, Put, &[&str])] = &[
         Json("2"),
         &["spec.MAP[Master].replicas", "must be 1"],
     ),
+    ("MPIJob", "no launcher", "/spec/MAP/Launcher", Nothing, &["spec.MAP[Launcher]", "must be specified"]),
+    (
+        "MPIJob",
+        "a second launcher",
+        "/spec/MAP/Launcher/replicas",
+        Json("2"),
+        &["spec.MAP[Launcher].replicas", "must be 1"],
+    ),
+    (
+        "MPIJob",
+        "a launcher without an image",
+        "/spec/MAP/Launcher/template/spec/containers",
+        Json(r#"[{"name": "NAME"}]"#),
+        &["spec.MAP[Launcher].template.spec.containers[0].image", "must be required"],
+    ),
+    ("MPIJob", "slots in words", "/spec/slotsPerWorker", Json("\"two\""), &["spec.slotsPerWorker", "string"]),
+    ("MPIJob", "half a slot", "/spec/slotsPerWorker", Json("0.5"), &["spec.slotsPerWorker", "number"]),
+    ("JAXJob", "a chief", "/spec/MAP/Chief", Json(r#"{"template": {}}"#), &["spec.MAP", "Chief"]),
+    ("JAXJob", "a container of another name", "+containers/0/name", Json("\"main\""), &["spec.MAP", "jax"]),
 ];
 
 /// The rows for a kind.
