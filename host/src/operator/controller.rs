@@ -22,14 +22,14 @@ use super::metrics::{Metrics, Outcome as Measured, Work};
 use super::pace::Pace;
 use super::queue::Outcome;
 use super::store::{Id, Store, Version};
-use super::watch::JobKey;
+use super::watch::{JobKey, JobText};
 use crate::catalog::LoadedKind;
 
 /// All that a pass over a job of one kind needs.
 pub(super) struct Controller {
     pub(super) kind: Arc<LoadedKind>,
     pub(super) api: Api,
-    pub(super) jobs: Arc<Store<Value>>,
+    pub(super) jobs: Arc<Store<JobText>>,
     pub(super) stores: Stores,
     pub(super) recorder: Recorder,
     pub(super) metrics: Arc<Metrics>,
@@ -64,6 +64,7 @@ impl Controller {
             self.wait_for(key, "", &[]);
             return Outcome::Done;
         };
+        let job = job.read();
         let uid = text(&job, "/metadata/uid");
         let turn = self.turns.acquire().await; // never closed
         let mut observed = Observed {
@@ -184,7 +185,7 @@ impl Controller {
     /// The next pass sees what this one wrote, even if the watch is behind.
     fn keep(&self, owner: &str, job: Value) -> Value {
         let version = Version::parse(Some(text(&job, "/metadata/resourceVersion")));
-        self.jobs.put(Self::id(owner, &job), version, job.clone());
+        self.jobs.put(Self::id(owner, &job), version, JobText::of(&job));
         job
     }
 

@@ -12,7 +12,6 @@ use kube::Client;
 use kube::api::{DynamicObject, PartialObjectMeta, TypeMeta};
 use kube::core::ApiResource;
 use kube::runtime::{WatchStreamExt as _, watcher};
-use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch as flag;
@@ -30,7 +29,7 @@ use super::names::{Names, Registrar};
 use super::pace::Pace;
 use super::store::{Id, Store};
 use super::throttle::Throttle;
-use super::watch::{self, Feed, JobKey, PodObject, Wake, Wakers, Woken};
+use super::watch::{self, Feed, JobKey, JobText, PodObject, Wake, Wakers, Woken};
 use super::{api, queue};
 use crate::catalog::{Catalog, LoadedKind};
 use crate::cli::OperatorOptions;
@@ -110,7 +109,7 @@ impl Yard {
         controllers
     }
 
-    fn controller(&self, kind: Arc<LoadedKind>, jobs: Arc<Store<Value>>, workers: usize) -> Controller {
+    fn controller(&self, kind: Arc<LoadedKind>, jobs: Arc<Store<JobText>>, workers: usize) -> Controller {
         Controller {
             work: self.metrics.work(&label::operator_name(&kind.kind), workers),
             pace: Arc::new(Pace::new()),
@@ -183,7 +182,7 @@ impl Yard {
         &mut self,
         kind: &LoadedKind,
         wakers: &Wakers,
-    ) -> (Arc<Store<Value>>, flag::Receiver<bool>, flag::Receiver<bool>) {
+    ) -> (Arc<Store<JobText>>, flag::Receiver<bool>, flag::Receiver<bool>) {
         let jobs = Arc::<Store<_>>::default();
         let resource =
             ApiResource { plural: kind.kind.plural.clone(), ..api::resource(&kind.api_version(), &kind.kind.kind) };
