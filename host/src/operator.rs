@@ -6,6 +6,7 @@ mod api;
 mod controller;
 mod events;
 mod gangs;
+mod job_text;
 mod lease;
 mod logging;
 mod metrics;

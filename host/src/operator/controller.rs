@@ -18,11 +18,12 @@ use trainyard_core::think::{Count, Framework, Thought, think};
 use super::act::{Actor, Stores};
 use super::api::{Api, ApiError};
 use super::events::Recorder;
+use super::job_text::JobText;
 use super::metrics::{Metrics, Outcome as Measured, Work};
 use super::pace::Pace;
 use super::queue::Outcome;
 use super::store::{Id, Store, Version};
-use super::watch::{JobKey, JobText};
+use super::watch::JobKey;
 use crate::catalog::LoadedKind;
 
 /// All that a pass over a job of one kind needs.
