@@ -17,6 +17,7 @@ mod limits;
 mod load;
 mod log;
 mod memo;
+mod scan;
 mod v0_1;
 
 #[cfg(test)]
@@ -40,6 +41,7 @@ pub use self::{
     error::CallError,
     limits::Limits,
     load::LoadError,
+    scan::{Cap, Excess, scan},
 };
 use self::{memo::Memo, v0_1::Prepared};
 

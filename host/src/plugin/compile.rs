@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use wasmtime::component::Component;
 
 use super::engine::{self, Engine};
-use super::{LoadError, limits, log::one_line};
+use super::{LoadError, log::one_line, scan::Cap};
 
 /// Where components are compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub const COMPILE: &str = "__compile";
 const OURSELVES: &str = "/proc/self/exe";
 
 /// Seconds of processor time, and bytes of address space, that a child may take: for a component of
-/// [`limits::COMPONENT`] bytes, which is a whole interpreter, on a slow machine.
+/// [`Cap::Bytes`] bytes, which is a whole interpreter, on a slow machine.
 const SECONDS: u64 = 120;
 const ADDRESSES: u64 = 8 << 30;
 
@@ -74,7 +74,7 @@ fn precompile() -> wasmtime::Result<()> {
         setrlimit(resource, limit(most))?;
     }
     let mut bytes = Vec::new();
-    io::stdin().take(limits::COMPONENT as u64 + 1).read_to_end(&mut bytes)?;
+    io::stdin().take(Cap::Bytes.limit() + 1).read_to_end(&mut bytes)?;
     let code = wasmtime::Engine::new(&engine::base())?.precompile_component(&bytes)?;
     Ok(io::stdout().write_all(&code)?)
 }

@@ -33,15 +33,15 @@ pub enum NotAComponent {
     Damaged(String),
 }
 
-/// Checks kind, exports and imports.
+/// Checks exports and imports.
 pub(super) fn check(bytes: &[u8]) -> Result<(), LoadError> {
-    kind(bytes)?;
     let names = Names::read(bytes).map_err(|error| NotAComponent::Damaged(error.to_string()))?;
     check_exports(&names.exports)?;
     names.imports.iter().try_for_each(|import| check_import(import))
 }
 
-fn kind(bytes: &[u8]) -> Result<(), NotAComponent> {
+/// Checks that they are a component.
+pub(super) fn kind(bytes: &[u8]) -> Result<(), NotAComponent> {
     let text = bytes.trim_ascii_start();
     if bytes.is_empty() {
         Err(NotAComponent::Empty)

@@ -8,8 +8,6 @@ use wasmtime::{ResourceLimiter, Result};
 pub(super) const STACK: usize = 512 << 10;
 /// No plugin gets more memory than this, whatever its [`Limits`].
 pub(super) const MEMORY_CEILING: usize = 1 << 30;
-/// Bytes of a component; the largest in the wild (a whole Python interpreter) has 18 MiB.
-pub(super) const COMPONENT: usize = 32 << 20;
 /// Live resource handles. The contract has no resources; the adapters of some toolchains do.
 pub(super) const HANDLES: usize = 256;
 /// Core instances, memories and tables in one component, and elements in a table: what the components of the known

@@ -7,25 +7,20 @@ use super::{
     call::{Outcome, call},
     compile, component,
     description::{self, DescriptionError},
-    limits,
     log::one_line,
+    scan::{self, Cap, Excess},
     v0_1,
 };
 
 /// Why a plugin is not loaded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
-    /// More bytes than are read.
-    #[error("the component is too large: {bytes} bytes, at most {limit}")]
-    TooLarge {
-        /// How many.
-        bytes: usize,
-        /// How many may be.
-        limit: usize,
-    },
     /// Some other file.
     #[error("not a component: {0}")]
     NotAComponent(#[from] NotAComponent),
+    /// Compiling it would cost too much.
+    #[error("the component is too much: {0}")]
+    Excess(#[from] Excess),
     /// A component, but no plugin.
     #[error("not a plugin: it does not export trainyard:framework/framework, but {found:?}")]
     MissingExport {
@@ -67,9 +62,9 @@ pub(super) fn load(
     limits: &Limits,
     name: &str,
 ) -> Result<(v0_1::Prepared, Description, Outcome), LoadError> {
-    if bytes.len() > limits::COMPONENT {
-        return Err(LoadError::TooLarge { bytes: bytes.len(), limit: limits::COMPONENT });
-    }
+    Cap::Bytes.allow(bytes.len() as u64)?;
+    component::kind(bytes)?;
+    scan::scan(bytes)?;
     component::check(bytes)?;
     let compiled = compile::compile(engine, bytes)?;
     let prepared = v0_1::Prepared::new(&compiled).map_err(|error| LoadError::Mismatch(cause(&error)))?;
