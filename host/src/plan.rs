@@ -19,7 +19,7 @@ use crate::cli::{Output, PlanOptions, PluginOptions};
 use crate::crd;
 use crate::failure::{Failure, chain};
 use crate::job_file::{Documents, JobFile, UserJob, unknown_fields};
-use crate::plugin::{Compiler, Engine};
+use crate::plugin::{CompileLimits, Compiler, Engine};
 
 pub use self::preview::Preview;
 pub(crate) use self::preview::{meta, replica_type, set_status};
@@ -63,7 +63,7 @@ const CALLS: NonZeroU32 = NonZeroU32::MIN.saturating_add(127);
 
 /// The plugins that a command works with.
 pub fn catalog(options: &PluginOptions, needs: &Needs) -> Result<Catalog, Failure> {
-    let engine = Engine::new(CALLS, Compiler::Child).map_err(Failure::trouble)?;
+    let engine = Engine::new(CALLS, Compiler::Child(CompileLimits::default())).map_err(Failure::trouble)?;
     Catalog::load(&engine, &options.plugins, &options.settings, needs).map_err(input)
 }
 

@@ -13,6 +13,7 @@ mod description;
 mod digest;
 mod engine;
 mod error;
+mod gate;
 mod limits;
 mod load;
 mod log;
@@ -32,7 +33,7 @@ use trainyard_core::contract::{Assessment, Context, Description, Issue, JobPlan,
 
 pub use self::{
     call::Function,
-    compile::{COMPILE, Compiler, child},
+    compile::{COMPILE, CompileLimit, CompileLimits, Compiler, child},
     component::NotAComponent,
     counters::Counters,
     description::DescriptionError,

@@ -3,20 +3,25 @@
 //! Whatever a pure function does not need is switched off. An [`Engine`] cannot be had without the thread that advances
 //! its epoch: without it no deadline would ever pass.
 
-use std::{io, num::NonZeroU32, thread, time::Duration};
+use std::{io, num::NonZeroU32, sync::Arc, thread, time::Duration};
 
 use wasmtime::{Config, Enabled, EngineWeak, OptLevel, PoolingAllocationConfig, Strategy};
 
-use super::{compile::Compiler, limits};
+use super::{compile::Compiler, gate::Gate, limits};
 
 /// One tick: a call is stopped at most this long after its deadline.
 pub(super) const TICK: Duration = Duration::from_millis(20);
 
+/// Components compiled at once: each may take a lot of memory.
+const COMPILES: u64 = 1;
+
 /// Compiles and runs plugins; a cheap handle.
 #[derive(Clone)]
 pub struct Engine {
-    engine: wasmtime::Engine,
+    wasmtime: wasmtime::Engine,
     pub(super) compiler: Compiler,
+    /// Components that are being compiled.
+    pub(super) compiles: Arc<Gate>,
 }
 
 /// Why there is no engine.
@@ -42,11 +47,11 @@ impl Engine {
         let weak = engine.weak();
         let ticker = thread::Builder::new().name("plugin-ticker".into());
         ticker.spawn(move || tick(&weak)).map_err(EngineError::Ticker)?;
-        Ok(Self { engine, compiler })
+        Ok(Self { wasmtime: engine, compiler, compiles: Arc::new(Gate::new(COMPILES)) })
     }
 
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
-        &self.engine
+        &self.wasmtime
     }
 }
 

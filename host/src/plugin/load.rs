@@ -5,7 +5,8 @@ use trainyard_core::contract::Description;
 use super::{
     CallError, Engine, Function, Limits, NotAComponent,
     call::{Outcome, call},
-    compile, component,
+    compile::{self, CompileLimit},
+    component,
     description::{self, DescriptionError},
     log::one_line,
     scan::{self, Cap, Excess},
@@ -41,9 +42,15 @@ pub enum LoadError {
         /// What to do about it.
         hint: &'static str,
     },
+    /// The machine's fault, or it is short of memory.
+    #[error("the compiler does not run: {0}")]
+    NoCompiler(String),
     /// Not valid, or larger than the pool allows.
     #[error("the component does not compile: {0}")]
     Compile(String),
+    /// It would go on for too long, or take too much.
+    #[error("the component takes more than {0} to compile")]
+    CompileLimit(#[from] CompileLimit),
     /// The names are right, the types are not.
     #[error("the plugin does not fit the contract: {0}")]
     Mismatch(String),
@@ -53,6 +60,44 @@ pub enum LoadError {
     /// It answers what cannot be.
     #[error("the description of the plugin is wrong: {0}")]
     Description(#[from] DescriptionError),
+}
+
+impl LoadError {
+    /// Whether the same bytes will fail in the same way.
+    pub fn is_repeatable(&self) -> bool {
+        match self {
+            Self::NotAComponent(_)
+            | Self::Excess(_)
+            | Self::MissingExport { .. }
+            | Self::UnsupportedTrack { .. }
+            | Self::ForbiddenImport { .. }
+            | Self::Compile(_)
+            | Self::CompileLimit(
+                CompileLimit::Cpu { .. } | CompileLimit::Memory { .. } | CompileLimit::Output { .. },
+            )
+            | Self::Mismatch(_)
+            | Self::Description(_) => true,
+            Self::NoCompiler(_) | Self::CompileLimit(CompileLimit::Time { .. }) => false,
+            Self::Probe(error) => error.is_repeatable(),
+        }
+    }
+
+    /// In one word, for conditions and metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NotAComponent(_) => "NotAComponent",
+            Self::Excess(_) => "TooMuch",
+            Self::MissingExport { .. } => "MissingExport",
+            Self::UnsupportedTrack { .. } => "UnsupportedTrack",
+            Self::ForbiddenImport { .. } => "ForbiddenImport",
+            Self::NoCompiler(_) => "NoCompiler",
+            Self::Compile(_) => "CompileFailed",
+            Self::CompileLimit(_) => "CompileLimit",
+            Self::Mismatch(_) => "Mismatch",
+            Self::Probe(_) => "ProbeFailed",
+            Self::Description(_) => "BadDescription",
+        }
+    }
 }
 
 /// Compiles a component and asks it what it is. Also returns what that call cost.
