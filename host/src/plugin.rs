@@ -5,17 +5,21 @@
 //! value or a [`CallError`]. So a call is pure, and its answer is remembered.
 
 mod answer;
+mod breaker;
 mod call;
 mod compile;
 mod component;
 mod counters;
 mod description;
 mod digest;
+mod distribution;
+mod ending;
 mod engine;
 mod error;
 mod gate;
 mod limits;
 mod load;
+mod loaded;
 mod log;
 mod memo;
 mod scan;
@@ -27,48 +31,37 @@ mod hostile;
 mod sample;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::{Serialize, de::DeserializeOwned};
 use trainyard_core::contract::{Assessment, Context, Description, Issue, JobPlan, Json, Observed};
 
+use self::loaded::Loaded;
 pub use self::{
+    breaker::Circuit,
     call::Function,
     compile::{COMPILE, CompileLimit, CompileLimits, Compiler, child},
     component::NotAComponent,
     counters::Counters,
     description::DescriptionError,
     digest::Digest,
+    distribution::Buckets,
+    ending::Ending,
     engine::{Engine, EngineError},
     error::CallError,
     limits::Limits,
     load::LoadError,
     scan::{Cap, Excess, scan},
 };
-use self::{memo::Memo, v0_1::Prepared};
 
 /// A loaded plugin; a cheap handle. Its functions block, and may be called from any thread with a stack of 2 MiB.
 #[derive(Clone)]
 pub struct Plugin(Arc<Loaded>);
 
-struct Loaded {
-    prepared: Prepared,
-    description: Description,
-    digest: Digest,
-    limits: Limits,
-    memo: Memo,
-    counters: Counters,
-}
-
 impl Plugin {
     /// Checks and compiles a component, and asks it what it is.
     pub fn load(engine: &Engine, bytes: &[u8], limits: Limits) -> Result<Self, LoadError> {
-        let digest = Digest::of(bytes);
-        // Until it has told its name it logs as what it is.
-        let (prepared, description, probe) = load::load(engine, bytes, &limits, &digest.to_string())?;
-        let counters = Counters::default();
-        counters.ran(Function::Describe, &probe);
-        let memo = Memo::new(limits.memo);
-        Ok(Self(Arc::new(Loaded { prepared, description, digest, limits, memo, counters })))
+        Ok(Self(Arc::new(Loaded::load(engine, bytes, limits)?)))
     }
 
     /// What it said of itself when it was loaded.
@@ -91,25 +84,34 @@ impl Plugin {
         &self.0.counters
     }
 
+    /// Whether it is called, or fails too often for that.
+    pub fn circuit(&self) -> Circuit {
+        self.0.circuit(Instant::now())
+    }
+
+    /// Its calls that run.
+    pub fn in_flight(&self) -> u64 {
+        self.0.turns.inside()
+    }
+
+    /// What runs it.
+    pub fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
     /// A JSON merge patch with what the user left out.
     pub fn default(&self, ctx: &Context) -> Result<Json, CallError> {
-        let patch: Json = self.ask(Function::Default, ctx)?;
-        answer::check_patch(&patch)?;
-        Ok(patch)
+        self.ask(Function::Default, ctx)
     }
 
     /// What is wrong with the job; `old` is the stored object on update.
     pub fn validate(&self, ctx: &Context, old: Option<&str>) -> Result<Vec<Issue>, CallError> {
-        let issues: Vec<Issue> = self.ask(Function::Validate, &(ctx, old))?;
-        answer::check_issues(&issues)?;
-        Ok(issues)
+        self.ask(Function::Validate, &(ctx, old))
     }
 
     /// What to add to the user's templates, and what else the job needs.
     pub fn plan(&self, ctx: &Context) -> Result<JobPlan, CallError> {
-        let plan: JobPlan = self.ask(Function::Plan, ctx)?;
-        answer::check_plan(&plan)?;
-        Ok(plan)
+        self.ask(Function::Plan, ctx)
     }
 
     /// What the pods mean.
@@ -122,20 +124,5 @@ impl Plugin {
         let input = serde_json::to_vec(input).map_err(bug)?;
         let answer = self.0.answer(function, &input)?;
         serde_json::from_slice(&answer).map_err(bug)
-    }
-}
-
-impl Loaded {
-    /// The remembered answer, or the one of a call.
-    fn answer(&self, function: Function, input: &[u8]) -> memo::Answer {
-        let key = Digest::of(input);
-        if let Some(answer) = self.memo.get(function, key) {
-            self.counters.was_remembered(function);
-            return answer;
-        }
-        let outcome = call::call(&self.prepared, &self.limits, &self.description.name, function, input);
-        self.counters.ran(function, &outcome);
-        self.memo.put(function, key, &outcome.answer);
-        outcome.answer
     }
 }

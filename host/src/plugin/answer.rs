@@ -1,20 +1,32 @@
 //! Whether what a plugin calls JSON is JSON: nobody behind this line meets text that does not parse.
 
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
-use trainyard_core::contract::{Fragment, Issue, JobPlan, Problem, Refusal, ReplicaPlan};
+use trainyard_core::contract::{Fragment, Issue, JobPlan, Json, Problem, Refusal, ReplicaPlan};
 
-use super::CallError;
+use super::{CallError, Function};
 
 type Checked = Result<(), CallError>;
 
-/// The answer of `default`.
-pub(super) fn check_patch(patch: &str) -> Checked {
+/// The answer of a function, as JSON of the model.
+pub(super) fn check(function: Function, answer: &[u8]) -> Checked {
+    match function {
+        Function::Describe | Function::Assess => Ok(()),
+        Function::Default => check_patch(&model::<Json>(answer)?),
+        Function::Validate => check_issues(&model::<Vec<Issue>>(answer)?),
+        Function::Plan => check_plan(&model(answer)?),
+    }
+}
+
+fn model<T: DeserializeOwned>(answer: &[u8]) -> Result<T, CallError> {
+    serde_json::from_slice(answer).map_err(|error| CallError::HostBug(error.to_string()))
+}
+
+fn check_patch(patch: &str) -> Checked {
     parse::<Map<String, Value>>("the merge patch", patch)
 }
 
-/// The answer of `validate`.
-pub(super) fn check_issues(issues: &[Issue]) -> Checked {
+fn check_issues(issues: &[Issue]) -> Checked {
     issues.iter().try_for_each(|issue| match &issue.problem {
         Problem::Required | Problem::Forbidden => Ok(()),
         Problem::Invalid(value) | Problem::Duplicate(value) | Problem::NotSupported((value, _)) => {
@@ -23,8 +35,7 @@ pub(super) fn check_issues(issues: &[Issue]) -> Checked {
     })
 }
 
-/// The answer of `plan`.
-pub(super) fn check_plan(plan: &JobPlan) -> Checked {
+fn check_plan(plan: &JobPlan) -> Checked {
     plan.replicas.iter().try_for_each(check_replica_plan)?;
     plan.objects.iter().try_for_each(|object| check_fragment("an object", &object.object))
 }

@@ -1,11 +1,12 @@
 //! One call: a fresh sandbox with its limits, used once.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 use wasmtime::Store;
 
 use super::{
-    CallError,
+    CallError, answer,
     engine::TICK,
     error::explain,
     limits::{HANDLES, Limits, Meter},
@@ -55,31 +56,62 @@ pub(super) struct State {
 /// What came of a call, and what it cost.
 pub(super) struct Outcome {
     pub(super) answer: Answer,
+    pub(super) time: Duration,
     pub(super) fuel: u64,
     pub(super) memory: usize,
+    /// Lines of log.
+    pub(super) dropped: u64,
+}
+
+/// The limits of one call.
+#[derive(Clone, Copy)]
+pub(super) struct Allowance<'a> {
+    pub(super) limits: &'a Limits,
+    /// What is left of the time it may take.
+    pub(super) wall: Duration,
+}
+
+impl<'a> Allowance<'a> {
+    /// All that a call may use.
+    pub(super) fn whole(limits: &'a Limits) -> Self {
+        Self { limits, wall: limits.wall }
+    }
 }
 
 /// Calls `function` of `prepared`. `plugin` is its name in logs.
-pub(super) fn call(prepared: &Prepared, limits: &Limits, plugin: &str, function: Function, input: &[u8]) -> Outcome {
+pub(super) fn call(
+    prepared: &Prepared,
+    allowance: Allowance<'_>,
+    plugin: &str,
+    function: Function,
+    input: &[u8],
+) -> Outcome {
+    let limits = allowance.limits;
+    let start = Instant::now();
     let run = || {
-        let mut store = store(prepared, limits, plugin)?;
+        let mut store = store(prepared, allowance, plugin)?;
         let result = prepared.call(&mut store, function, input);
         Ok::<_, wasmtime::Error>((result, store))
+    };
+    let failed = |why: &str| Outcome {
+        answer: Err(CallError::HostBug(one_line(why))),
+        time: start.elapsed(),
+        fuel: 0,
+        memory: 0,
+        dropped: 0,
     };
     match without_panic(run) {
         Ok(Ok((result, store))) => {
             let fuel = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
-            let State { meter, .. } = store.data();
-            let answer = result.map(Into::into).map_err(|failure| explain(failure, meter, limits, plugin, function));
-            Outcome { answer, fuel, memory: meter.used() }
+            let State { meter, log, .. } = store.data();
+            let answer = result.map_err(|failure| explain(failure, meter, limits, plugin, function));
+            // A plugin that answers what nobody can read is at fault as one that crashes is.
+            let answer = answer.and_then(|json| answer::check(function, &json).map(|()| json.into()));
+            Outcome { answer, time: start.elapsed(), fuel, memory: meter.used(), dropped: log.dropped }
         }
         Ok(Err(error)) => failed(&error.to_string()),
         Err(panic) => failed(&panic),
     }
-}
-
-fn failed(why: &str) -> Outcome {
-    Outcome { answer: Err(CallError::HostBug(one_line(why))), fuel: 0, memory: 0 }
 }
 
 /// What `run` answers, or what it panicked with: a bug in one call must not end the others.
@@ -92,13 +124,14 @@ fn without_panic<T>(run: impl FnOnce() -> T) -> Result<T, String> {
 }
 
 /// A sandbox that nothing has used before, and nothing will use again.
-pub(super) fn store(prepared: &Prepared, limits: &Limits, plugin: &str) -> wasmtime::Result<Store<State>> {
+pub(super) fn store(prepared: &Prepared, allowance: Allowance<'_>, plugin: &str) -> wasmtime::Result<Store<State>> {
+    let Allowance { limits, wall } = allowance;
     let state = State { plugin: plugin.into(), log: LogBudget::new(limits), meter: Meter::new(limits.memory) };
     let mut store = Store::new(prepared.engine(), state);
     store.limiter(|state| &mut state.meter);
     store.set_fuel(limits.fuel)?;
     // The first tick may be near, so one more than the deadline has.
-    let ticks = limits.wall.as_nanos().div_ceil(TICK.as_nanos());
+    let ticks = wall.as_nanos().div_ceil(TICK.as_nanos());
     store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX / 2).saturating_add(1));
     store.set_hostcall_fuel(limits.output);
     store.set_max_component_handles(HANDLES);

@@ -77,7 +77,7 @@ pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadEr
         Compiler::Here => Component::from_binary(engine.wasmtime(), bytes),
         Compiler::Child(limits) => {
             let code = {
-                let _turn = engine.compiles.enter(1, None);
+                let _turn = engine.compile_turn();
                 parent::compile(&limits, bytes)?
             };
             #[expect(

@@ -3,11 +3,19 @@
 //! Whatever a pure function does not need is switched off. An [`Engine`] cannot be had without the thread that advances
 //! its epoch: without it no deadline would ever pass.
 
-use std::{io, num::NonZeroU32, sync::Arc, thread, time::Duration};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use wasmtime::{Config, Enabled, EngineWeak, OptLevel, PoolingAllocationConfig, Strategy};
 
-use super::{compile::Compiler, gate::Gate, limits};
+use super::{
+    compile::Compiler,
+    gate::{Gate, Pass},
+    limits,
+};
 
 /// One tick: a call is stopped at most this long after its deadline.
 pub(super) const TICK: Duration = Duration::from_millis(20);
@@ -20,8 +28,15 @@ const COMPILES: u64 = 1;
 pub struct Engine {
     wasmtime: wasmtime::Engine,
     pub(super) compiler: Compiler,
-    /// Components that are being compiled.
-    pub(super) compiles: Arc<Gate>,
+    gates: Arc<Gates>,
+}
+
+/// How much may go on at once, whoever's it is.
+struct Gates {
+    compiles: Gate,
+    calls: Gate,
+    memory: Gate,
+    ticks: AtomicU64,
 }
 
 /// Why there is no engine.
@@ -44,10 +59,36 @@ impl Engine {
             wasmtime::Engine::new(&base())
         });
         let engine = engine.map_err(|error| EngineError::Unsupported(error.into_boxed_dyn_error()))?;
-        let weak = engine.weak();
+        let gates = Arc::new(Gates {
+            compiles: Gate::new(COMPILES),
+            calls: Gate::new(calls.get().into()),
+            memory: Gate::new(limits::ALL_MEMORY as u64),
+            ticks: AtomicU64::new(0),
+        });
+        let (weak, clock) = (engine.weak(), gates.clone());
         let ticker = thread::Builder::new().name("plugin-ticker".into());
-        ticker.spawn(move || tick(&weak)).map_err(EngineError::Ticker)?;
-        Ok(Self { wasmtime: engine, compiler, compiles: Arc::new(Gate::new(COMPILES)) })
+        ticker.spawn(move || tick(&weak, &clock.ticks)).map_err(EngineError::Ticker)?;
+        Ok(Self { wasmtime: engine, compiler, gates })
+    }
+
+    /// How often its clock has ticked. If it stands still, no deadline passes.
+    pub fn ticks(&self) -> u64 {
+        self.gates.ticks.load(Relaxed)
+    }
+
+    /// Calls that run.
+    pub fn calls(&self) -> u64 {
+        self.gates.calls.inside()
+    }
+
+    /// Waits for a turn to compile.
+    pub(super) fn compile_turn(&self) -> Option<Pass<'_>> {
+        self.gates.compiles.enter(1, None)
+    }
+
+    /// Waits for room for a call that may use so much memory, not longer than `until`.
+    pub(super) fn room(&self, memory: usize, until: Option<Instant>) -> Option<[Pass<'_>; 2]> {
+        Some([self.gates.calls.enter(1, until)?, self.gates.memory.enter(memory as u64, until)?])
     }
 
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
@@ -55,9 +96,10 @@ impl Engine {
     }
 }
 
-fn tick(engine: &EngineWeak) {
+fn tick(engine: &EngineWeak, ticks: &AtomicU64) {
     while let Some(engine) = engine.upgrade() {
         engine.increment_epoch();
+        ticks.fetch_add(1, Relaxed);
         drop(engine);
         thread::sleep(TICK);
     }
@@ -132,6 +174,6 @@ mod tests {
         while weak.upgrade().is_some() {
             thread::yield_now();
         }
-        tick(&weak);
+        tick(&weak, &AtomicU64::new(0));
     }
 }

@@ -76,6 +76,12 @@ pub enum CallError {
     /// As many calls run as may.
     #[error("too many calls of plugins run at once")]
     Busy,
+    /// It fails too often to be asked.
+    #[error("the plugin failed too often, and is left alone for {again:?}")]
+    Degraded {
+        /// When to ask again.
+        again: Duration,
+    },
     /// Not the plugin's fault.
     #[error("a bug of trainyard, not of the plugin: {0}")]
     HostBug(String),
@@ -93,7 +99,7 @@ impl CallError {
             | Self::Trap { .. }
             | Self::BadOutput { .. }
             | Self::Refused(_) => true,
-            Self::Deadline { .. } | Self::Busy | Self::HostBug(_) => false,
+            Self::Deadline { .. } | Self::Busy | Self::Degraded { .. } | Self::HostBug(_) => false,
         }
     }
 }

@@ -41,7 +41,6 @@ impl Gate {
     }
 
     /// Units that are inside.
-    #[cfg(test)]
     pub(super) fn inside(&self) -> u64 {
         *self.lock()
     }

@@ -1,5 +1,6 @@
 //! Guests that mean harm, on the real engine: whatever they do, the host gets exactly the error that names it.
 
+mod fair;
 mod guest;
 mod loading;
 
@@ -8,7 +9,10 @@ use std::{num::NonZeroU32, sync::LazyLock, time::Duration};
 use trainyard_core::contract::{Context, JobPlan, Network, Observed};
 
 use self::guest::{CONTRACT, Guest, ZEROS};
-use super::{call, *};
+use super::{
+    call::{self, Allowance},
+    *,
+};
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(NonZeroU32::new(8).unwrap(), Compiler::Here).unwrap());
 
@@ -231,7 +235,7 @@ fn a_full_house_is_busy_and_passes() {
     let engine = Engine::new(NonZeroU32::MIN, Compiler::Here).unwrap();
     let plugin = Plugin::load(&engine, &good().component(), Limits::default()).unwrap();
     let guest = plugin.0.prepared.clone();
-    let mut store = call::store(&guest, plugin.limits(), "test").unwrap();
+    let mut store = call::store(&guest, Allowance::whole(plugin.limits()), "test").unwrap();
     guest.call(&mut store, Function::Describe, b"null").unwrap();
     assert_eq!(plugin.default(&job("a")), Err(CallError::Busy));
     drop(store);

@@ -8,6 +8,9 @@ use wasmtime::{ResourceLimiter, Result};
 pub(super) const STACK: usize = 512 << 10;
 /// No plugin gets more memory than this, whatever its [`Limits`].
 pub(super) const MEMORY_CEILING: usize = 1 << 30;
+/// Bytes of memory that all calls together may use: each takes what it may use from it before it starts, so that no call
+/// is refused memory because of another.
+pub(super) const ALL_MEMORY: usize = 1 << 30;
 /// Live resource handles. The contract has no resources; the adapters of some toolchains do.
 pub(super) const HANDLES: usize = 256;
 /// Core instances, memories and tables in one component, and elements in a table: what the components of the known
@@ -34,6 +37,8 @@ pub struct Limits {
     pub log_lines: u32,
     /// Bytes of answers that are remembered, over all calls; 8 MiB.
     pub memo: u64,
+    /// Calls at once; 4. More wait, for half of [`Self::wall`] at most.
+    pub concurrency: u32,
 }
 
 impl Default for Limits {
@@ -46,6 +51,7 @@ impl Default for Limits {
             log_bytes: 64 << 10,
             log_lines: 256,
             memo: 8 << 20,
+            concurrency: 4,
         }
     }
 }

@@ -4,7 +4,7 @@ use trainyard_core::contract::Description;
 
 use super::{
     CallError, Engine, Function, Limits, NotAComponent,
-    call::{Outcome, call},
+    call::{Allowance, Outcome, call},
     compile::{self, CompileLimit},
     component,
     description::{self, DescriptionError},
@@ -113,7 +113,9 @@ pub(super) fn load(
     component::check(bytes)?;
     let compiled = compile::compile(engine, bytes)?;
     let prepared = v0_1::Prepared::new(&compiled).map_err(|error| LoadError::Mismatch(cause(&error)))?;
-    let outcome = call(&prepared, limits, name, Function::Describe, b"null");
+    let room = engine.room(limits.memory, None);
+    let outcome = call(&prepared, Allowance::whole(limits), name, Function::Describe, b"null");
+    drop(room);
     let answer = outcome.answer.clone().map_err(LoadError::Probe)?;
     let description = serde_json::from_slice(&answer);
     let description = description.map_err(|error| LoadError::Probe(CallError::HostBug(error.to_string())))?;

@@ -16,6 +16,8 @@ pub(super) enum Level {
 pub(super) struct LogBudget {
     bytes: usize,
     lines: u32,
+    /// Lines that were refused.
+    pub(super) dropped: u64,
 }
 
 /// The plugin logs more than it may.
@@ -25,13 +27,17 @@ pub(super) struct LogFlood;
 
 impl LogBudget {
     pub(super) fn new(limits: &Limits) -> Self {
-        Self { bytes: limits.log_bytes, lines: limits.log_lines }
+        Self { bytes: limits.log_bytes, lines: limits.log_lines, dropped: 0 }
     }
 
     /// Logs one line, or refuses it and so ends the call.
     pub(super) fn write(&mut self, plugin: &str, level: Level, message: &str) -> Result<(), LogFlood> {
-        self.bytes = self.bytes.checked_sub(message.len()).ok_or(LogFlood)?;
-        self.lines = self.lines.checked_sub(1).ok_or(LogFlood)?;
+        let left = self.bytes.checked_sub(message.len()).zip(self.lines.checked_sub(1));
+        let Some((bytes, lines)) = left else {
+            self.dropped += 1;
+            return Err(LogFlood);
+        };
+        (self.bytes, self.lines) = (bytes, lines);
         let message = one_line(message);
         match level {
             Level::Debug => tracing::debug!(plugin, "{message}"),

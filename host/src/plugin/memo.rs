@@ -1,13 +1,14 @@
 //! Answers that were given before: a call is pure, so the same function and input have the same answer.
 //!
 //! Bounded in bytes. Errors that the plugin will repeat are remembered, too: a job that makes a plugin burn all its
-//! fuel burns it once.
+//! fuel burns it once. Who asks what somebody is asking already waits for that answer.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use quick_cache::{
     DefaultHashBuilder, OptionsBuilder, Weighter,
-    sync::{Cache, DefaultLifecycle},
+    sync::{Cache, DefaultLifecycle, GuardResult, PlaceholderGuard},
 };
 
 use super::{CallError, Digest, Function};
@@ -49,24 +50,62 @@ impl Memo {
         Self(Cache::with_options(options, Bytes, DefaultHashBuilder::default(), DefaultLifecycle::default()))
     }
 
-    /// The remembered answer.
-    pub(super) fn get(&self, function: Function, input: Digest) -> Option<Answer> {
-        self.0.get(&(function, input))
+    /// The remembered answer, be it that of a call under way which ends before `until`.
+    pub(super) fn recall(&self, function: Function, input: Digest, until: Instant) -> Recall<'_> {
+        let wait = until.checked_duration_since(Instant::now()).unwrap_or(Duration::ZERO);
+        match self.0.get_value_or_guard(&(function, input), Some(wait)) {
+            GuardResult::Value(answer) => Recall::Known(answer),
+            GuardResult::Guard(guard) => Recall::Unknown(Blank(guard)),
+            GuardResult::Timeout => Recall::Late,
+        }
     }
+}
 
-    /// Remembers an answer that will be the same next time.
-    pub(super) fn put(&self, function: Function, input: Digest, answer: &Answer) {
+/// What is known of an answer.
+pub(super) enum Recall<'a> {
+    /// It is remembered.
+    Known(Answer),
+    /// It is for the caller to find.
+    Unknown(Blank<'a>),
+    /// Somebody else has not yet found it.
+    Late,
+}
+
+/// The place of an answer that nobody knows yet; others wait for it.
+pub(super) struct Blank<'a>(PlaceholderGuard<'a, Key, Answer, Bytes, DefaultHashBuilder, Lifecycle>);
+type Lifecycle = DefaultLifecycle<Key, Answer>;
+
+impl Blank<'_> {
+    /// Remembers an answer that will be the same next time; else the next who waits has to find his own.
+    pub(super) fn fill(self, answer: &Answer) {
         if answer.as_ref().err().is_none_or(CallError::is_repeatable) {
-            self.0.insert((function, input), answer.clone());
+            // Gone with all that the plugin's memo had: nobody waits.
+            let _ = self.0.insert(answer.clone());
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::thread;
 
     use super::*;
+
+    impl Memo {
+        fn get(&self, function: Function, input: Digest) -> Option<Answer> {
+            match self.recall(function, input, Instant::now()) {
+                Recall::Known(answer) => Some(answer),
+                Recall::Unknown(_) | Recall::Late => None,
+            }
+        }
+
+        fn put(&self, function: Function, input: Digest, answer: &Answer) {
+            match self.recall(function, input, Instant::now()) {
+                Recall::Unknown(blank) => blank.fill(answer),
+                Recall::Known(_) | Recall::Late => panic!("it is known"),
+            }
+        }
+    }
 
     fn answer(bytes: usize) -> Arc<[u8]> {
         vec![b'x'; bytes].into()
@@ -97,5 +136,17 @@ mod tests {
             assert!(memo.0.weight() <= 64 << 10);
         }
         assert!(memo.0.len() >= 30, "most of the room is used");
+    }
+
+    #[test]
+    fn what_is_being_asked_is_waited_for() {
+        let (memo, input, late) = (Memo::new(64 << 10), Digest::of(b"input"), Instant::now() + Duration::from_mins(10));
+        let Recall::Unknown(blank) = memo.recall(Function::Plan, input, late) else { panic!("it is not known") };
+        assert!(matches!(memo.recall(Function::Plan, input, Instant::now()), Recall::Late));
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| matches!(memo.recall(Function::Plan, input, late), Recall::Known(Ok(_))));
+            blank.fill(&Ok(answer(1)));
+            assert!(waiting.join().unwrap());
+        });
     }
 }
