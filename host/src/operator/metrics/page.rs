@@ -6,6 +6,9 @@ use prometheus::{
     GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder, proto,
 };
 
+use super::plugins::float;
+use crate::plugin::Buckets;
+
 /// What is counted as it happens; the rest is read when somebody asks.
 #[derive(Debug, Default)]
 pub(in crate::operator) struct Page(Registry);
@@ -78,6 +81,36 @@ pub(super) fn family(
         metric
     };
     family.set_metric(rows.into_iter().map(metric).collect());
+    family
+}
+
+/// A family of histograms as they stand, of which so many units are one of what is shown.
+pub(super) fn histogram(
+    name: &str,
+    help: &str,
+    unit: f64,
+    rows: impl IntoIterator<Item = (Vec<(&'static str, String)>, Buckets)>,
+) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(name.to_owned());
+    family.set_help(help.to_owned());
+    family.set_field_type(MetricType::HISTOGRAM);
+    let metric = |(labels, buckets): (Vec<(&str, String)>, Buckets)| {
+        let mut histogram = proto::Histogram::default();
+        histogram.set_sample_count(buckets.count);
+        histogram.set_sample_sum(float(buckets.sum) / unit);
+        let bucket = |(bound, count): (u64, u64)| {
+            let mut bucket = proto::Bucket::default();
+            bucket.set_upper_bound(float(bound) / unit);
+            bucket.set_cumulative_count(count);
+            bucket
+        };
+        histogram.set_bucket(buckets.within.into_iter().map(bucket).collect());
+        let mut metric = Metric::from_label(labels.into_iter().map(label).collect());
+        metric.set_histogram(histogram);
+        metric
+    };
+    family.set_metric(rows.into_iter().filter(|(_, buckets)| buckets.count > 0).map(metric).collect());
     family
 }
 
