@@ -3,6 +3,7 @@
 mod fair;
 mod guest;
 mod loading;
+mod table;
 
 use std::{num::NonZeroU32, sync::LazyLock, time::Duration};
 

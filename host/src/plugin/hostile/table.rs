@@ -1,0 +1,148 @@
+//! The table of hostile plugins, in a process of its own: each against an engine that compiles in children, while a good
+//! plugin is called all the time. Each ends as expected; then nothing is left of it, and a good version of it loads.
+
+mod bad_answers;
+mod bad_bytes;
+mod bombs;
+mod churn;
+mod greedy;
+
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{self, Receiver};
+use std::{fs, thread};
+
+use rustix::io::Errno;
+use rustix::process::{WaitOptions, wait};
+
+use super::*;
+
+/// What a guest does, and how that has to end: in one word, and with these words in the message.
+struct Case {
+    /// Of the list in the design, and a letter where one entry has several.
+    number: &'static str,
+    name: &'static str,
+    attack: Attack,
+    word: &'static str,
+    message: &'static str,
+}
+
+type Attack = Box<dyn Fn(&Engine) -> (&'static str, String)>;
+
+fn case(
+    number: &'static str,
+    name: &'static str,
+    attack: Attack,
+    (word, message): (&'static str, &'static str),
+) -> Case {
+    Case { number, name, attack, word, message }
+}
+
+/// How loading these bytes fails.
+fn loads(bytes: impl Fn() -> Vec<u8> + 'static) -> Attack {
+    Box::new(move |engine| match Plugin::load(engine, &bytes(), limits()) {
+        Ok(_) => ("Loaded", String::new()),
+        Err(error) => (error.reason(), error.to_string()),
+    })
+}
+
+fn loads_guest(guest: Guest) -> Attack {
+    loads(move || guest.component())
+}
+
+/// How `plan` of this guest ends.
+fn plans(guest: Guest) -> Attack {
+    Box::new(move |engine| ended(Plugin::load(engine, &guest.component(), limits()).unwrap().plan(&job("a"))))
+}
+
+fn defaults(guest: Guest) -> Attack {
+    Box::new(move |engine| ended(Plugin::load(engine, &guest.component(), limits()).unwrap().default(&job("a"))))
+}
+
+fn ended<T>(answer: Result<T, CallError>) -> (&'static str, String) {
+    match answer {
+        Ok(_) => (Ending::Answered.as_str(), String::new()),
+        Err(error) => (error.ending().as_str(), error.to_string()),
+    }
+}
+
+fn limits() -> Limits {
+    Limits { fuel: FUEL, ..Limits::default() }
+}
+
+/// An engine as the operator's.
+fn engine(limits: CompileLimits) -> Engine {
+    Engine::new(NonZeroU32::new(8).unwrap(), Compiler::Child(limits)).unwrap()
+}
+
+/// Bytes that may stay: the allocator's own, not the guests'.
+const RESIDENT: u64 = 24 << 20;
+
+#[test]
+fn whatever_a_plugin_does_the_others_go_on() {
+    let itself = std::env::current_exe().unwrap();
+    let inner = "plugin::hostile::table::the_table_in_a_process_of_its_own";
+    let done = Command::new(itself).args(["--exact", inner, "--ignored", "--nocapture"]).output().unwrap();
+    print!("{}", String::from_utf8_lossy(&done.stdout));
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
+#[ignore = "run by the test before it"]
+fn the_table_in_a_process_of_its_own() {
+    let engine = engine(CompileLimits { wall: Duration::from_hours(1), ..CompileLimits::default() });
+    let healthy = Plugin::load(&engine, &good().component(), limits()).unwrap();
+    let calls = AtomicU64::new(0);
+    thread::scope(|scope| {
+        let (stop, stopped) = mpsc::channel();
+        let calling = scope.spawn(|| call_all_the_time(&healthy, &calls, stopped));
+        let count = run(&engine, &calls);
+        drop(stop);
+        calling.join().unwrap();
+        println!("{count} hostile plugins, {} healthy calls, no failure", calls.load(Relaxed));
+    });
+    assert_eq!((engine.calls(), healthy.circuit()), (0, Circuit::Closed));
+}
+
+/// Fifty times a second, each time another job.
+fn call_all_the_time(healthy: &Plugin, calls: &AtomicU64, stopped: Receiver<()>) {
+    let empty = JobPlan { replicas: vec![], network: Network::None, objects: vec![], ssh_keys: vec![] };
+    while stopped.recv_timeout(Duration::from_millis(20)) == Err(mpsc::RecvTimeoutError::Timeout) {
+        let job = job(&calls.load(Relaxed).to_string());
+        assert_eq!(healthy.plan(&job).as_ref(), Ok(&empty));
+        calls.fetch_add(1, Relaxed);
+    }
+}
+
+fn run(engine: &Engine, calls: &AtomicU64) -> usize {
+    let cases: Vec<_> = [greedy::cases(), bad_answers::cases(), bad_bytes::cases(), bombs::cases(), churn::cases()]
+        .into_iter()
+        .flatten()
+        .collect();
+    let before = resident();
+    println!("{:<4} {:<58} {:<18} {:>7} healthy calls", "", "hostile plugin", "ends with", "memory");
+    let mut wrong = vec![];
+    for Case { number, name, attack, word, message } in &cases {
+        let called = calls.load(Relaxed);
+        let (ending, said) = attack(engine);
+        let left = wait(WaitOptions::NOHANG);
+        Plugin::load(engine, &good().component(), limits()).expect("a good version");
+        while calls.load(Relaxed) == called {
+            thread::yield_now();
+        }
+        let (grown, calls) = (resident().saturating_sub(before), calls.load(Relaxed) - called);
+        println!("{number:<4} {name:<58} {ending:<18} {:>4} KiB {calls:>5}", grown >> 10);
+        let is_expected = ending == *word && said.contains(message);
+        if !is_expected || grown > RESIDENT || left.err() != Some(Errno::CHILD) {
+            wrong.push(format!("{number} {name}: {ending}, {said}; {grown} bytes are left, or a child"));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    cases.len()
+}
+
+/// Bytes of memory of this process.
+fn resident() -> u64 {
+    let pages = fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}
