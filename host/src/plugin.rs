@@ -37,6 +37,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use trainyard_core::contract::{Assessment, Context, Description, Issue, JobPlan, Json, Observed};
 
 use self::loaded::Loaded;
+pub(crate) use self::log::one_line;
 pub use self::{
     breaker::Circuit,
     call::Function,
@@ -44,12 +45,12 @@ pub use self::{
     component::NotAComponent,
     counters::Counters,
     description::DescriptionError,
-    digest::Digest,
+    digest::{Digest, Digester, NotADigest},
     distribution::Buckets,
     ending::Ending,
     engine::{Engine, EngineError},
     error::CallError,
-    limits::Limits,
+    limits::{COMPONENT, Limits},
     load::LoadError,
     scan::{Cap, Excess, scan},
 };

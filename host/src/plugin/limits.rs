@@ -11,6 +11,8 @@ pub(super) const MEMORY_CEILING: usize = 1 << 30;
 /// Bytes of memory that all calls together may use: each takes what it may use from it before it starts, so that no call
 /// is refused memory because of another.
 pub(super) const ALL_MEMORY: usize = 1 << 30;
+/// Bytes of a component; the largest in the wild (a whole Python interpreter) has 18 MiB.
+pub const COMPONENT: usize = 32 << 20;
 /// Live resource handles. The contract has no resources; the adapters of some toolchains do.
 pub(super) const HANDLES: usize = 256;
 /// Core instances, memories and tables in one component, and elements in a table: what the components of the known

@@ -50,7 +50,7 @@ impl LogBudget {
 }
 
 /// A plugin's text without line ends and terminal escapes, with which it could forge what others say.
-pub(super) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 

@@ -67,7 +67,7 @@ impl Cap {
     /// The largest components there are, whole interpreters, are below each.
     pub const fn limit(self) -> u64 {
         match self {
-            Self::Bytes => 32 << 20,
+            Self::Bytes => limits::COMPONENT as u64,
             Self::Depth => 8,
             Self::Components | Self::Modules => 64,
             Self::Instances => limits::INSTANCES as u64,
