@@ -10,3 +10,4 @@ pub mod operator;
 pub mod plan;
 pub mod plugin;
 pub mod run;
+pub mod source;
