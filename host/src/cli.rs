@@ -2,6 +2,7 @@
 
 mod go_flags;
 mod operator;
+mod plugin;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use clap_complete::Shell;
 use crate::catalog::Setting;
 
 pub use self::operator::{Listen, LogFormat, OperatorOptions};
+pub use self::plugin::{InspectOptions, InspectOutput, PluginCommand, PullOptions, PushOptions, RegistryOptions};
 
 /// `trainyard`, read.
 #[derive(Debug, Parser)]
@@ -42,6 +44,12 @@ pub enum Command {
     Operator(Box<OperatorOptions>),
     /// Print the definitions (CRD) of the kinds that are loaded
     Crds(CrdsOptions),
+    /// Put plugins into registries, fetch them, look at them
+    Plugin {
+        /// What to do with one.
+        #[command(subcommand)]
+        command: PluginCommand,
+    },
     /// Print the completion of a shell: source <(trainyard completion bash)
     Completion {
         /// The shell

@@ -9,5 +9,6 @@ pub mod job_file;
 pub mod operator;
 pub mod plan;
 pub mod plugin;
+pub mod plugin_command;
 pub mod run;
 pub mod source;

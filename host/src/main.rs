@@ -7,7 +7,7 @@ use clap::CommandFactory;
 use trainyard::catalog::Needs;
 use trainyard::cli::{self, Cli, Command, CrdsOptions, Output, Parsed};
 use trainyard::failure::Failure;
-use trainyard::{crd, operator, plan, plugin, run};
+use trainyard::{crd, operator, plan, plugin, plugin_command, run};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -36,6 +36,7 @@ fn act(command: Command) -> Result<ExitCode, Failure> {
         Command::Run(options) => run::run(&options),
         Command::Plan(options) => plan::plan(&options),
         Command::Crds(options) => crds(&options),
+        Command::Plugin { command } => plugin_command::plugin(&command),
         Command::Operator(options) => operator::operator(&options),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "trainyard", &mut std::io::stdout());

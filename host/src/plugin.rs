@@ -42,7 +42,7 @@ pub use self::{
     breaker::Circuit,
     call::Function,
     compile::{COMPILE, CompileLimit, CompileLimits, Compiler, child},
-    component::NotAComponent,
+    component::{Names, NotAComponent, names},
     counters::Counters,
     description::DescriptionError,
     digest::{Digest, Digester, NotADigest},

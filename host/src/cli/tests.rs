@@ -87,3 +87,15 @@ fn mistakes_are_refused_naming_flag_and_value() {
         assert!(said.starts_with(&format!("error: {expected}")), "{line}: {said}");
     }
 }
+
+#[test]
+fn a_user_without_a_password_is_asked_for_one_and_the_other_way_round() {
+    let push = "trainyard plugin push p.wasm registry.example/p:1";
+    for (options, missing) in [("--username u", "--password-stdin"), ("--password-stdin", "--username <NAME>")] {
+        let said = command(&format!("{push} {options}")).unwrap_err();
+        assert!(said.contains(&format!("required arguments were not provided:\n  {missing}\n")), "{said}");
+    }
+    assert!(matches!(command(&format!("{push} --username u --password-stdin")), Ok(Command::Plugin { .. })));
+    let said = command("trainyard plugin pull registry.example/p").unwrap_err();
+    assert!(said.contains("it has neither a tag (:1.0) nor a digest (@sha256:…)"), "{said}");
+}

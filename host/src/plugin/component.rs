@@ -59,10 +59,18 @@ pub(super) fn kind(bytes: &[u8]) -> Result<(), NotAComponent> {
 }
 
 /// Imports and exports of the outermost component.
-#[derive(Default)]
-struct Names<'a> {
-    imports: Vec<&'a str>,
-    exports: Vec<&'a str>,
+#[derive(Debug, Default)]
+pub struct Names<'a> {
+    /// What it asks for.
+    pub imports: Vec<&'a str>,
+    /// What it offers.
+    pub exports: Vec<&'a str>,
+}
+
+/// What a component asks for and offers, whoever it is made for.
+pub fn names(bytes: &[u8]) -> Result<Names<'_>, NotAComponent> {
+    kind(bytes)?;
+    Names::read(bytes).map_err(|error| NotAComponent::Damaged(error.to_string()))
 }
 
 impl<'a> Names<'a> {

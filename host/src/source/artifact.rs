@@ -233,26 +233,24 @@ pub struct Pushed {
     pub digest: Digest,
 }
 
-/// Pushes a component with these imports and exports, as others push theirs. The same bytes twice are one artifact.
+/// Pushes a component as others push theirs. The same bytes twice are one artifact.
 pub async fn push(
     component: Vec<u8>,
-    (imports, exports): (&[String], &[String]),
     reference: &Reference,
     access: &Access,
     watch: PushWatcher,
 ) -> Result<Pushed, SourceError> {
-    let pushed = push_to(component, (imports, exports), reference, access, watch).await;
+    let pushed = push_to(component, reference, access, watch).await;
     pushed.map_err(|fault| fault.of(reference))
 }
 
 async fn push_to(
     component: Vec<u8>,
-    (imports, exports): (&[String], &[String]),
     reference: &Reference,
     access: &Access,
     watch: PushWatcher,
 ) -> Result<Pushed, Fault> {
-    let manifest::Artifact { config, manifest } = manifest::artifact(&component, imports, exports)?;
+    let manifest::Artifact { config, manifest } = manifest::artifact(&component)?;
     let (digest, named) = (Digest::of(&component), Digest::of(&manifest));
     let version = match reference.version() {
         Version::Tag(tag) => tag.clone(),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Fault;
-use crate::plugin::{COMPONENT, Digest, one_line};
+use crate::plugin::{COMPONENT, Digest, Names, names, one_line};
 
 /// The media type of a manifest.
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -111,9 +111,10 @@ pub(super) struct Artifact {
     pub(super) manifest: Vec<u8>,
 }
 
-/// The layout for a component with these imports and exports. The same component gives the same bytes, always: what is
-/// pushed twice is one artifact. So its time of birth is the beginning of time.
-pub(super) fn artifact(component: &[u8], imports: &[String], exports: &[String]) -> Result<Artifact, Fault> {
+/// The layout for a component. The same component gives the same bytes, always: what is pushed twice is one artifact. So
+/// its time of birth is the beginning of time.
+pub(super) fn artifact(component: &[u8]) -> Result<Artifact, Fault> {
+    let Names { imports, exports } = names(component).map_err(|error| Fault::NotAPlugin(error.to_string()))?;
     let digest = Digest::of(component).to_string();
     let config = serde_json::json!({
         "created": "1970-01-01T00:00:00Z",
@@ -146,8 +147,11 @@ mod tests {
 
     use super::*;
 
+    /// A component with nothing in it.
+    const SMALLEST: &[u8] = b"\0asm\x0d\0\x01\0";
+
     fn good() -> Value {
-        let artifact = artifact(b"component", &["a:b/c@0.1.0".into()], &["d:e/f@0.1.0".into()]).unwrap();
+        let artifact = artifact(SMALLEST).unwrap();
         serde_json::from_slice(&artifact.manifest).unwrap()
     }
 
@@ -158,13 +162,13 @@ mod tests {
 
     #[test]
     fn what_we_push_is_what_we_pull() {
-        assert_eq!(component(&good()), Ok(Layer { digest: Digest::of(b"component"), size: 9 }));
+        assert_eq!(component(&good()), Ok(Layer { digest: Digest::of(SMALLEST), size: 8 }));
         assert_eq!(good()["config"]["mediaType"], CONFIG);
     }
 
     #[test]
     fn what_others_push_is_pulled() {
-        let layer = Layer { digest: Digest::of(b"component"), size: 9 };
+        let layer = Layer { digest: Digest::of(SMALLEST), size: 8 };
         for (name, patch) in [
             (
                 "oras",

@@ -12,13 +12,13 @@ use bytes::Bytes;
 use futures::stream;
 use http::StatusCode;
 use http::header::{AUTHORIZATION, LOCATION, WWW_AUTHENTICATE};
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::IntervalStream;
 
 use crate::plugin::Digest;
-use crate::source::manifest;
 
 pub(super) struct Liar {
     host: String,
@@ -87,7 +87,8 @@ impl Liar {
 
     pub(super) fn has(&self, repository: &str, tag: &str, component: &[u8]) {
         self.has_blob(repository, component);
-        self.has_manifest(repository, tag, &manifest::artifact(component, &[], &[]).unwrap().manifest);
+        let layer = json!({"mediaType": "application/wasm", "digest": Digest::of(component).to_string(), "size": component.len()});
+        self.has_manifest(repository, tag, json!({"schemaVersion": 2, "layers": [layer]}).to_string().as_bytes());
     }
 
     pub(super) fn manifest_of(&self, repository: &str, tag: &str) -> Vec<u8> {
