@@ -9,7 +9,7 @@ mod certificates;
 mod flags;
 mod kubectl;
 mod operator;
-mod programs;
+pub(crate) mod programs;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

@@ -9,6 +9,7 @@ pub mod control_plane;
 pub mod generated;
 pub mod pod_groups;
 pub mod python;
+pub mod registry;
 pub mod takeover;
 mod wait;
 

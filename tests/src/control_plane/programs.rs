@@ -24,7 +24,7 @@ for group do kill -9 "-$group" 2>/dev/null; done
 for try in 1 2 3 4 5; do rm -rf "$folder" && exit; sleep 0.1; done
 "#;
 
-pub(super) struct Programs {
+pub(crate) struct Programs {
     folder: PathBuf,
     running: Mutex<Vec<Program>>,
     keeper: Mutex<Child>,
@@ -37,7 +37,7 @@ pub(super) struct Program {
 
 impl Programs {
     /// None yet; `folder` is removed when they end.
-    pub(super) fn new(folder: &Path) -> Result<Self> {
+    pub(crate) fn new(folder: &Path) -> Result<Self> {
         let keeper = Command::new("sh")
             .args(["-c", KEEPER, "keeper"])
             .arg(folder)
@@ -52,7 +52,7 @@ impl Programs {
     }
 
     /// Starts a program that has to run as long as the control plane does.
-    pub(super) fn start(&self, name: &str, program: &Path, flags: &[String]) -> Result<()> {
+    pub(crate) fn start(&self, name: &str, program: &Path, flags: &[String]) -> Result<()> {
         let started = self.start_apart(name, program, flags)?;
         lock(&self.running).push(started);
         Ok(())
@@ -81,7 +81,7 @@ impl Programs {
     }
 
     /// An error when one has ended.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         lock(&self.running).iter_mut().try_for_each(Program::check)
     }
 

@@ -1,4 +1,4 @@
-//! `trainyard run`, `plan` and the rest of the command line: the real program, real plugins, real processes.
+//! `trainyard run`, `plan`, `plugin` and the rest of the command line: the real program, real plugins, real processes.
 
 mod endings;
 mod examples;
@@ -7,3 +7,4 @@ mod life;
 mod output;
 mod plan;
 mod program;
+mod registry;
