@@ -1,18 +1,17 @@
-//! An artifact of a registry: from a reference to a component that is what it should be, and back.
+//! An artifact of a registry: from a reference to a component that is what it should be.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::access::Access;
 use super::manifest::{Layer, Manifest};
-use super::registry::{Http, PushWatcher, Session, Watcher};
+use super::registry::{Http, Session, Watcher};
 use super::signature::{self, Policy, PublicKey, SignatureError, Signed};
-use super::{Cache, Demand, Fault, Fetched, Freshness, Reference, SourceError, Version, check_pin, manifest};
+use super::{Cache, Demand, Fault, Fetched, Freshness, Reference, Version, check_pin, manifest};
 use crate::plugin::Digest;
 
 /// Fetches a component that satisfies the demand.
@@ -52,6 +51,8 @@ struct Found {
 #[derive(Clone, Copy)]
 enum Wanted<'a> {
     Manifest(&'a Version),
+    /// A list of what refers to a manifest.
+    Referrers(Digest),
     Blob(Layer, &'static str, Watcher<'a>),
 }
 
@@ -66,12 +67,12 @@ impl Fetch<'_> {
         let layer = Manifest::parse(&found.bytes)?.component()?;
         check_pin(demand.digest, layer.digest, Some(found.digest))?;
         let signatures = match &demand.signature {
-            Policy::None => None,
-            Policy::Keys(keys) => Some(self.signatures(reference, found.digest, keys).await?),
+            Policy::None => Vec::new(),
+            Policy::Keys(keys) => self.signatures(reference, found.digest, keys).await?,
         };
         let component = self.blob(layer, "the component", watch).await?;
         self.remember(reference, found.digest).await?;
-        if let Some((reference, digest)) = signatures {
+        for (reference, digest) in signatures {
             self.remember(&reference, digest).await?;
         }
         let Found { digest: manifest, freshness, .. } = found;
@@ -103,38 +104,70 @@ impl Fetch<'_> {
     }
 
     /// Checks the signatures: those that are here, and only if they are no good those in the registry, as they may be new.
+    /// Answers where they are.
     async fn signatures(
         &mut self,
         reference: &Reference,
         manifest: Digest,
         keys: &[PublicKey],
-    ) -> Result<(Reference, Digest), Fault> {
+    ) -> Result<Vec<(Reference, Digest)>, Fault> {
         let tag = signature::tag(manifest);
-        let beside = reference.at(Version::Tag(tag.clone()));
-        if let Some(bytes) = self.remembered(&beside).await? {
-            let found = self.keep(bytes, Freshness::Remembered).await?;
-            if self.check(&found, keys, manifest).await.is_ok() {
-                return Ok((beside, found.digest));
+        let by_tag = reference.at(Version::Tag(tag.clone()));
+        let bundles = reference.at(Version::Tag(signature::referrers_tag(manifest)));
+        let beside = [(&by_tag, Wanted::Manifest(by_tag.version())), (&bundles, Wanted::Referrers(manifest))];
+        let (mut signed, mut places) = (Vec::new(), Vec::new());
+        for (place, _) in beside {
+            if let Some(bytes) = self.remembered(place).await? {
+                let found = self.keep(bytes, Freshness::Remembered).await?;
+                signed.extend(self.signed(place, &found).await.unwrap_or_default());
+                places.push((place.clone(), found.digest));
             }
         }
-        let found = match self.ask(Wanted::Manifest(beside.version())).await {
-            Err(Fault::NotFound(_)) => return Err(SignatureError::Unsigned { tag }.into()),
-            found => self.keep(found?, Freshness::Current).await?,
-        };
-        self.check(&found, keys, manifest).await?;
-        Ok((beside, found.digest))
+        if signature::check(keys, &signed, manifest).is_ok() {
+            return Ok(places);
+        }
+        signed.clear();
+        places.clear();
+        let mut verdict = SignatureError::Unsigned { tag };
+        for (place, wanted) in beside {
+            let found = match self.ask(wanted).await {
+                Err(Fault::NotFound(_)) => continue,
+                found => self.keep(found?, Freshness::Current).await?,
+            };
+            signed.extend(self.signed(place, &found).await?);
+            places.push((place.clone(), found.digest));
+            match signature::check(keys, &signed, manifest) {
+                Ok(()) => return Ok(places),
+                // A list of referrers has others on it, too, or nobody.
+                Err(_) if signed.is_empty() => {}
+                Err(error) => verdict = error,
+            }
+        }
+        Err(verdict.into())
     }
 
-    async fn check(&mut self, found: &Found, keys: &[PublicKey], manifest: Digest) -> Result<(), Fault> {
-        let layers = Manifest::parse(&found.bytes)?.layers;
-        let payloads = layers.iter().filter(|layer| layer.media_type == signature::PAYLOAD).take(signature::MOST);
+    /// What a manifest has signatures of: its own layers, or those of the bundles that it lists.
+    async fn signed(&mut self, place: &Reference, found: &Found) -> Result<Vec<Signed>, Fault> {
         let mut signed = Vec::new();
-        for layer in payloads {
-            let blob = layer.blob("a signature", signature::LARGEST)?;
-            let signature = layer.annotations.get(signature::ANNOTATION).cloned().unwrap_or_default();
-            signed.push(Signed { payload: self.blob(blob, "a signature", &|_| {}).await?, signature });
+        let Manifest { mut layers, manifests, .. } = Manifest::parse(&found.bytes)?;
+        let bundles = manifests.iter().filter(|listed| listed.artifact_type.starts_with(signature::BUNDLE));
+        for listed in bundles.take(signature::MOST) {
+            let named = listed.blob("a bundle", manifest::LARGEST)?.digest;
+            let bundle = self.manifest(&place.at(Version::Digest(named))).await?;
+            layers.extend(Manifest::parse(&bundle.bytes)?.layers);
         }
-        Ok(signature::check(keys, &signed, manifest)?)
+        let is_signature = |layer: &&manifest::Descriptor| {
+            layer.media_type == signature::PAYLOAD || layer.media_type.starts_with(signature::BUNDLE)
+        };
+        for layer in layers.iter().filter(is_signature).take(signature::MOST) {
+            let blob = layer.blob("a signature", signature::LARGEST)?;
+            let bytes = self.blob(blob, "a signature", &|_| {}).await?;
+            signed.extend(match layer.annotations.get(signature::ANNOTATION) {
+                Some(signature) => Signed::of_payload(bytes, signature),
+                None => Signed::of_bundle(&bytes),
+            });
+        }
+        Ok(signed)
     }
 
     async fn blob(&mut self, layer: Layer, what: &'static str, watch: Watcher<'_>) -> Result<Vec<u8>, Fault> {
@@ -150,7 +183,7 @@ impl Fetch<'_> {
     async fn ask(&self, wanted: Wanted<'_>) -> Result<Vec<u8>, Fault> {
         // Manifests are small: who is slow with one must leave time for what comes next, if only to look into the cache.
         let whole = match wanted {
-            Wanted::Manifest(_) => self.whole / 4,
+            Wanted::Manifest(_) | Wanted::Referrers(_) => self.whole / 4,
             Wanted::Blob(..) => self.whole,
         };
         let mut fault = Fault::Configuration("there is no registry to ask".into());
@@ -213,6 +246,11 @@ impl Fetch<'_> {
 async fn ask(session: &Session<'_>, wanted: Wanted<'_>) -> Result<Vec<u8>, Fault> {
     match wanted {
         Wanted::Blob(layer, what, watch) => session.blob(layer, what, watch).await,
+        Wanted::Referrers(digest) => match session.referrers(digest).await {
+            // Of registries that are older than that question, and of what answers 404 with a page for people.
+            Err(Fault::NotFound(_)) => session.manifest(&signature::referrers_tag(digest)).await,
+            list => list,
+        },
         Wanted::Manifest(Version::Tag(tag)) => session.manifest(tag).await,
         Wanted::Manifest(Version::Digest(wanted)) => {
             let bytes = session.manifest(&wanted.to_string()).await?;
@@ -222,48 +260,4 @@ async fn ask(session: &Session<'_>, wanted: Wanted<'_>) -> Result<Vec<u8>, Fault
             }
         }
     }
-}
-
-/// What a component is called in the registry now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pushed {
-    /// Its reference with the digest of the manifest.
-    pub reference: Reference,
-    /// That of the component.
-    pub digest: Digest,
-}
-
-/// Pushes a component as others push theirs. The same bytes twice are one artifact.
-pub async fn push(
-    component: Vec<u8>,
-    reference: &Reference,
-    access: &Access,
-    watch: PushWatcher,
-) -> Result<Pushed, SourceError> {
-    let pushed = push_to(component, reference, access, watch).await;
-    pushed.map_err(|fault| fault.of(reference))
-}
-
-async fn push_to(
-    component: Vec<u8>,
-    reference: &Reference,
-    access: &Access,
-    watch: PushWatcher,
-) -> Result<Pushed, Fault> {
-    let manifest::Artifact { config, manifest } = manifest::artifact(&component)?;
-    let (digest, named) = (Digest::of(&component), Digest::of(&manifest));
-    let version = match reference.version() {
-        Version::Tag(tag) => tag.clone(),
-        Version::Digest(wanted) if *wanted == named => wanted.to_string(),
-        Version::Digest(wanted) => {
-            return Err(Fault::DigestMismatch { what: "the manifest", wanted: *wanted, found: named });
-        }
-    };
-    let http = Http::new(access)?;
-    // To the registry itself: mirrors are for reading.
-    let session = Session::new(&http, access.origin(reference)?, reference, "pull,push");
-    session.push_blob(Bytes::from(component), watch).await?;
-    session.push_blob(Bytes::from(config), Arc::new(|_| {})).await?;
-    session.push_manifest(&version, manifest).await?;
-    Ok(Pushed { reference: reference.at(Version::Digest(named)), digest })
 }

@@ -37,7 +37,7 @@ pub(super) struct Manifest {
     pub(super) layers: Vec<Descriptor>,
     /// Of an index.
     #[serde(default, skip_serializing)]
-    manifests: Vec<Descriptor>,
+    pub(super) manifests: Vec<Descriptor>,
 }
 
 /// A blob, as a manifest names it.
@@ -49,6 +49,9 @@ pub(super) struct Descriptor {
     pub(super) size: u64,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) annotations: BTreeMap<String, String>,
+    /// Of a manifest in an index.
+    #[serde(default, skip_serializing)]
+    pub(super) artifact_type: String,
 }
 
 /// A blob that may be fetched.
@@ -129,6 +132,7 @@ pub(super) fn artifact(component: &[u8]) -> Result<Artifact, Fault> {
         digest,
         size: size as u64,
         annotations: BTreeMap::new(),
+        artifact_type: String::new(),
     };
     let manifest = Manifest {
         schema_version: 2,

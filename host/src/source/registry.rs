@@ -21,7 +21,7 @@ pub use self::push::PushWatcher;
 use super::access::Endpoint;
 use super::manifest::{self, Layer};
 use super::{Fault, Reference};
-use crate::plugin::{Digester, one_line};
+use crate::plugin::{Digest, Digester, one_line};
 
 /// Hops from a registry to where it keeps its blobs.
 const REDIRECTS: usize = 5;
@@ -56,6 +56,13 @@ impl<'a> Session<'a> {
         let url = format!("{}/v2/{}/manifests/{version}", self.endpoint.url, self.repository);
         let answer = self.get(&url, manifest::ACCEPTED).await?;
         read(answer, "the manifest", manifest::LARGEST, self.http.patience.stall, |_| {}).await
+    }
+
+    /// The list of what refers to a manifest, where the registry keeps one.
+    pub(super) async fn referrers(&self, manifest: Digest) -> Result<Vec<u8>, Fault> {
+        let url = format!("{}/v2/{}/referrers/{manifest}", self.endpoint.url, self.repository);
+        let answer = self.get(&url, manifest::ACCEPTED).await?;
+        read(answer, "the list of referrers", manifest::LARGEST, self.http.patience.stall, |_| {}).await
     }
 
     /// A blob, no byte of which is wrong. It may be shorter than the manifest says only in a lie, which its digest shows.

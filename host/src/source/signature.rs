@@ -1,8 +1,10 @@
 //! Who stands behind an artifact: signatures as cosign makes them with a key, checked without asking anybody.
 //!
-//! cosign keeps them beside the artifact, under the tag `sha256-<hex>.sig` made of the digest of its manifest. Each is a
-//! layer: a payload that names the digest, and in an annotation the signature of the payload. That a payload is well signed
-//! says nothing yet: it has to name our artifact.
+//! cosign keeps them beside the artifact, in one of two ways: under the tag `sha256-<hex>.sig`, made of the digest of its
+//! manifest, a layer for each signature with a payload that names the digest; or, since version 3, as bundles that refer to
+//! the manifest. That something is well signed says nothing yet: it has to be about our artifact.
+
+mod bundle;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -11,7 +13,7 @@ use serde::Deserialize;
 use tokio_rustls::rustls::pki_types::SubjectPublicKeyInfoDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 
-use crate::plugin::Digest;
+use crate::plugin::{Digest, one_line};
 
 /// Whose signature is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,7 +29,7 @@ pub enum Policy {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// No signature beside it, or of another kind.
-    #[error("it is not signed: there is no {tag} beside it")]
+    #[error("it is not signed: beside it is neither {tag} nor a bundle")]
     Unsigned {
         /// Where cosign would have put it.
         tag: String,
@@ -101,39 +103,48 @@ pub(super) fn tag(manifest: Digest) -> String {
     format!("sha256-{}.sig", manifest.hex())
 }
 
+pub(super) use self::bundle::BUNDLE;
+
 /// The media type of a payload, and the annotation with its signature.
 pub(super) const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 pub(super) const ANNOTATION: &str = "dev.cosignproject.cosign/signature";
-/// Bytes of a payload, and how many are looked at.
-pub(super) const LARGEST: u64 = 64 << 10;
+/// Bytes of a payload or a bundle, and how many are looked at.
+pub(super) const LARGEST: u64 = 256 << 10;
 pub(super) const MOST: usize = 16;
 
-/// A payload and its signature in base64.
+/// Where registries that know nothing of referrers keep the list of them.
+pub(super) fn referrers_tag(manifest: Digest) -> String {
+    format!("sha256-{}", manifest.hex())
+}
+
+/// Something signed.
 pub(super) struct Signed {
-    pub(super) payload: Vec<u8>,
-    pub(super) signature: String,
+    message: Vec<u8>,
+    signature: Vec<u8>,
+    /// The digests of the manifests that it vouches for.
+    about: Vec<String>,
+}
+
+impl Signed {
+    /// A payload, and its signature in base64.
+    pub(super) fn of_payload(payload: Vec<u8>, signature: &str) -> Option<Self> {
+        let claim = serde_json::from_slice::<Payload>(&payload).ok().filter(|claim| claim.critical.kind == KIND);
+        let about = claim.into_iter().map(|claim| claim.critical.image.digest).collect();
+        Some(Self { message: payload, signature: BASE64_STANDARD.decode(signature).ok()?, about })
+    }
 }
 
 /// Whether one of these says, by one of the keys, that this manifest is what it should be.
 pub(super) fn check(keys: &[PublicKey], signed: &[Signed], manifest: Digest) -> Result<(), SignatureError> {
-    let mut error = SignatureError::NotTrusted { found: signed.len() };
-    for Signed { payload, signature } in signed {
-        let Ok(signature) = BASE64_STANDARD.decode(signature) else { continue };
-        if !keys.iter().any(|key| key.has_signed(payload, &signature)) {
-            continue;
-        }
-        match serde_json::from_slice::<Payload>(payload) {
-            Ok(Payload { critical }) if critical.kind == KIND && critical.image.digest == manifest.to_string() => {
-                return Ok(());
-            }
-            Ok(Payload { critical }) => {
-                let found = critical.image.digest.chars().filter(|letter| !letter.is_control()).take(80).collect();
-                error = SignatureError::Other { found, wanted: manifest };
-            }
-            Err(_) => {}
-        }
+    let ours = |signed: &&Signed| keys.iter().any(|key| key.has_signed(&signed.message, &signed.signature));
+    let about: Vec<_> = signed.iter().filter(ours).flat_map(|signed| &signed.about).collect();
+    if about.iter().any(|digest| **digest == manifest.to_string()) {
+        return Ok(());
     }
-    Err(error)
+    Err(match about.first() {
+        None => SignatureError::NotTrusted { found: signed.len() },
+        Some(other) => SignatureError::Other { found: one_line(other).chars().take(80).collect(), wanted: manifest },
+    })
 }
 
 const KIND: &str = "cosign container image signature";
@@ -173,7 +184,7 @@ mod tests {
 
     fn sign(pair: &KeyPair, payload: &str) -> Signed {
         let signature = BASE64_STANDARD.encode(pair.sign(payload.as_bytes()).unwrap());
-        Signed { payload: payload.into(), signature }
+        Signed::of_payload(payload.into(), &signature).unwrap()
     }
 
     fn payload(digest: &str, kind: &str) -> String {
@@ -190,10 +201,8 @@ mod tests {
             let (wanted, other) = (Digest::of(b"manifest"), Digest::of(b"other"));
             let good = payload(&wanted.to_string(), KIND);
             let bad = payload(&other.to_string(), KIND);
-            let altered = |mut signed: Signed| {
-                signed.payload = good.clone().into_bytes();
-                signed
-            };
+            let altered =
+                |signed: Signed| Signed { message: good.clone().into(), about: vec![wanted.to_string()], ..signed };
             let for_other = || SignatureError::Other { found: other.to_string(), wanted };
             for (name, signed, expected) in [
                 ("ours", vec![sign(&ours, &good)], Ok(())),
@@ -210,11 +219,6 @@ mod tests {
                 (
                     "ours of another kind",
                     vec![sign(&ours, &payload(&wanted.to_string(), "atomic container signature"))],
-                    Err(SignatureError::Other { found: wanted.to_string(), wanted }),
-                ),
-                (
-                    "no base64",
-                    vec![Signed { payload: good.clone().into(), signature: "!".into() }],
                     Err(SignatureError::NotTrusted { found: 1 }),
                 ),
                 ("ours, no payload", vec![sign(&ours, "{}")], Err(SignatureError::NotTrusted { found: 1 })),
@@ -222,6 +226,11 @@ mod tests {
                 assert_eq!(check(&[our_key.clone(), old_key.clone()], &signed, wanted), expected, "{name}");
             }
         }
+    }
+
+    #[test]
+    fn a_signature_is_base64() {
+        assert!(Signed::of_payload(b"{}".to_vec(), "!").is_none());
     }
 
     #[test]

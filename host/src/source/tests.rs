@@ -66,6 +66,31 @@ impl Rig {
         self.folder.path().join("blobs/sha256").join(Digest::of(bytes).hex()).exists()
     }
 
+    /// A bundle as cosign 3 makes it, listed where the registry says.
+    fn bundle(&self, key: &KeyPair, signed: Digest, list: &str) {
+        let statement = json!({
+            "subject": [{"digest": {"sha256": signed.hex()}}],
+            "predicateType": "https://sigstore.dev/cosign/sign/v1",
+        });
+        let (statement, kind) = (statement.to_string(), "application/vnd.in-toto+json");
+        let message = format!("DSSEv1 {} {kind} {} {statement}", kind.len(), statement.len());
+        let [payload, signature] = [statement.into_bytes(), key.sign(message.as_bytes()).unwrap()]
+            .map(|bytes| base64::Engine::encode(&base64::prelude::BASE64_STANDARD, bytes));
+        let envelope = json!({"payload": payload, "payloadType": kind, "signatures": [{"sig": signature}]});
+        let bundle = json!({"dsseEnvelope": envelope}).to_string().into_bytes();
+        let blob = |kind: &str, bytes: &[u8]| {
+            let digest = Digest::of(bytes).to_string();
+            json!({"mediaType": kind, "digest": digest, "size": bytes.len(), "artifactType": kind})
+        };
+        let kind = "application/vnd.dev.sigstore.bundle.v0.3+json";
+        let manifest = json!({"schemaVersion": 2, "layers": [blob(kind, &bundle)]}).to_string().into_bytes();
+        let others = blob("application/spdx+json", b"a list of parts");
+        let index = json!({"schemaVersion": 2, "manifests": [others, blob(kind, &manifest)]});
+        self.liar.has_blob("a", &bundle);
+        self.liar.has_manifest("a", "bundle", &manifest);
+        self.liar.answers(list, Answer::Bytes(index.to_string().into_bytes()));
+    }
+
     fn sign(&self, key: &KeyPair, signed: Digest, claimed: Digest) {
         let payload = json!({
             "critical": {
@@ -162,7 +187,7 @@ async fn a_tag_that_moves_while_we_fetch_is_what_it_was() {
     let lookups = rig.liar.asked().into_iter().filter(|asked| asked.ends_with("/manifests/1")).count();
     assert_eq!(lookups, 1, "a tag is looked up once");
     let tag = signature::tag(Digest::of(&rig.liar.manifest_of("a", "2")));
-    let message = format!("signature: it is not signed: there is no {tag} beside it");
+    let message = format!("signature: it is not signed: beside it is neither {tag} nor a bundle");
     assert_eq!(rig.fault(":1").await, ("Signature", message), "what it is now is not signed");
     assert!(!rig.has_kept(b"what an attacker puts there"));
 }
@@ -176,7 +201,7 @@ async fn only_what_is_signed_for_itself_by_a_trusted_key_is_fetched() {
     let public = PublicKey::parse(ours.public_key_pem().as_bytes()).unwrap();
     rig.demand.signature = Policy::Keys(vec![public]);
     let tag = signature::tag(manifest);
-    let unsigned = format!("signature: it is not signed: there is no {tag} beside it");
+    let unsigned = format!("signature: it is not signed: beside it is neither {tag} nor a bundle");
     assert_eq!(rig.fault(":1").await, ("Signature", unsigned));
     rig.sign(&theirs, manifest, manifest);
     let untrusted = "signature: none of its 1 signatures is by a trusted key".to_owned();
@@ -192,6 +217,27 @@ async fn only_what_is_signed_for_itself_by_a_trusted_key_is_fetched() {
     let public = PublicKey::parse(theirs.public_key_pem().as_bytes()).unwrap();
     rig.demand.signature = Policy::Keys(vec![public]);
     assert_eq!(rig.fault(":1").await.0, "Unavailable", "and checked with the keys of today");
+}
+
+#[tokio::test]
+async fn bundles_are_found_where_registries_keep_them() {
+    let manifest = Digest::of(&Rig::new().await.liar.manifest_of("a", "1"));
+    for list in [
+        format!("/v2/a/referrers/{manifest}"),
+        format!("/v2/a/manifests/sha256-{}", manifest.hex()), // of registries that know no referrers
+    ] {
+        let mut rig = Rig::new().await;
+        let [ours, theirs] = [(), ()].map(|()| KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap());
+        let public = PublicKey::parse(ours.public_key_pem().as_bytes()).unwrap();
+        rig.demand.signature = Policy::Keys(vec![public]);
+        rig.bundle(&theirs, manifest, &list);
+        let untrusted = "signature: none of its 1 signatures is by a trusted key".to_owned();
+        assert_eq!(rig.fault(":1").await, ("Signature", untrusted), "{list}");
+        rig.bundle(&ours, manifest, &list);
+        assert_eq!(rig.fetch(":1").await.unwrap().digest, Digest::of(COMPONENT), "{list}");
+        rig.liar.stop().await;
+        assert_eq!(rig.fetch(":1").await.unwrap().freshness, Freshness::Remembered, "{list}");
+    }
 }
 
 #[tokio::test]

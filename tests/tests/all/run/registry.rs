@@ -190,7 +190,7 @@ fn what_is_signed_is_pulled_with_the_key_of_its_signer() -> Result<()> {
     fs::write(author.path("theirs.pub"), theirs.public_key_pem())?;
     let pull = format!("pull {reference} --plain-http -o signed.wasm");
     let tag = format!("{}.sig", manifest.replace(':', "-"));
-    let unsigned = format!("{reference}: signature: it is not signed: there is no {tag} beside it");
+    let unsigned = format!("{reference}: signature: it is not signed: beside it is neither {tag} nor a bundle");
     assert_eq!(author.fails(&format!("{pull} --key ours.pub"), "")?, (1, unsigned));
     sign(&registry, &ours, manifest, &tag)?;
     let untrusted = format!("{reference}: signature: none of its 1 signatures is by a trusted key");
