@@ -59,8 +59,8 @@ impl Quantity {
         let (form, factor, exponent) = unit(suffix)?;
         let (fraction, beyond) = fraction.split_at(fraction.len().min(DIGITS));
         let digits = format!("0{whole}{fraction}").parse::<i128>().ok();
-        let rounded = digits.map(|digits| digits + i128::from(beyond.bytes().any(|digit| digit != b'0')));
-        let exponent = exponent + i32::try_from(DIGITS - fraction.len()).unwrap_or(0);
+        let rounded = digits.map(|digits| digits.saturating_add(beyond.bytes().any(|digit| digit != b'0').into()));
+        let exponent = exponent.saturating_add(i32::try_from(DIGITS - fraction.len()).unwrap_or(0));
         let nano = rounded.and_then(|digits| scaled(digits, factor, exponent)).map_or(MOST, |nano| nano.min(MOST));
         Some(Self { nano: sign * nano, form })
     }
@@ -82,7 +82,9 @@ fn scaled(digits: i128, factor: i128, exponent: i32) -> Option<i128> {
     let power = 10_i128.checked_pow(exponent.unsigned_abs());
     if exponent < 0 {
         // What is less than any fraction is the smallest there is.
-        return power.map_or(Some(digits.signum()), |power| Some((digits * factor + power - 1) / power));
+        return power.map_or(Some(digits.signum()), |power| {
+            Some(digits.saturating_mul(factor).saturating_add(power - 1) / power)
+        });
     }
     if digits == 0 { Some(0) } else { digits.checked_mul(factor)?.checked_mul(power?) }
 }
@@ -161,6 +163,9 @@ mod tests {
             (json!("1.0000000001"), "1000000001n"),
             (json!("1e-400"), "1e-9"),
             (json!("1e400"), "9223372036854775807"),
+            (json!("1e2147483647"), "9223372036854775807"),
+            (json!("1e-2147483648"), "1e-9"),
+            (json!("170141183460469231731687303715.884105727e-40"), "1e-9"),
             (json!("9999999999999999999999999999999999999999999"), "9223372036854775807"),
         ] {
             assert_eq!(Quantity::of(&written).map(|amount| amount.to_string()).as_deref(), Some(expected), "{written}");
