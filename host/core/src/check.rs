@@ -1,23 +1,44 @@
-//! A plan is checked before it is believed.
+//! A plan is checked before it is believed: every part of it, against the job, against what the plugin announced, and
+//! against what an admin grants.
+//!
+//! [`plan`] is total: whatever a plugin answers, it ends, takes no more memory than the answer is worth, and names the
+//! first fault by its path in the plan. [`pods`] looks again at what became of it.
+
+mod container;
+mod defaults;
+mod object;
+mod rbac;
+mod rendered;
+mod replica;
+mod scope;
+mod size;
+mod volume;
+
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::contract::{JobPlan, ObjectKind, ReplicaPlan};
+pub use self::defaults::defaults;
+pub use self::rendered::pods;
+use self::scope::Scope;
+use crate::contract::{JobPlan, ObjectKind};
+use crate::fill::{FillError, Filler};
+use crate::grants::Grants;
 use crate::job::Job;
-use crate::json;
+use crate::line;
 use crate::name;
 
-/// What is wrong with a plan, and where.
+/// What is wrong with an answer of a plugin, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {fault}")]
 pub struct PlanFault {
-    /// JSON path into the plan: `replicas[0].volumes[1]`.
+    /// JSON path into the answer: `replicas[0].volumes[1].hostPath.path`.
     pub path: String,
     /// What is wrong.
     pub fault: Fault,
 }
 
-/// What can be wrong with a plan.
+/// What can be wrong with a plan. Values are JSON, and cut where they are long.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// The plan and the job do not have the same types.
@@ -28,209 +49,155 @@ pub enum Fault {
         /// In the job.
         wanted: Vec<String>,
     },
-    /// A gate on a type that is not there, or on itself.
-    #[error("{0:?} is no other replica type of the job")]
-    NoSuchGate(String),
-    /// An environment variable without a proper name.
-    #[error("{0:?} is no name of an environment variable")]
-    EnvName(String),
     /// Text that should be a JSON object.
     #[error("not a JSON object: {0}")]
     NotAnObject(String),
-    /// A kind that `describe` did not announce.
-    #[error("the plugin did not announce objects of {0}")]
-    Unannounced(String),
-    /// A name that Kubernetes will not take.
-    #[error("{0:?} is no valid name")]
-    Name(String),
-    /// What the host alone may set, or what was not granted.
-    #[error("a plan may not set {0:?}")]
+    /// What nobody could use.
+    #[error("{value} is not {expected}")]
+    Invalid {
+        /// What it is.
+        value: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// What may be there once.
+    #[error("{0} is there twice")]
+    Twice(String),
+    /// More than any job needs.
+    #[error("{found} {what} are more than {most}")]
+    TooMuch {
+        /// In the plan.
+        found: usize,
+        /// That are allowed.
+        most: usize,
+        /// Of what.
+        what: &'static str,
+    },
+    /// What an admin could grant, and has not.
+    #[error("{0} is not granted")]
     NotGranted(String),
+    /// What the host, or the user, alone says.
+    #[error("{0} is not for a plugin to say")]
+    Forbidden(String),
+    /// What the host cannot complete.
+    #[error(transparent)]
+    Unfillable(#[from] FillError),
 }
 
-/// Volumes that reach nothing but the pod's own and the namespace's own.
-const VOLUMES: [&str; 6] = ["configMap", "downwardAPI", "emptyDir", "ephemeral", "projected", "secret"];
-/// Metadata of objects that is the host's.
-const HOSTS_METADATA: [&str; 4] = ["finalizers", "generateName", "namespace", "ownerReferences"];
+/// What plans of a plugin may ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowed<'a> {
+    /// Kinds of extra object that the plugin announced.
+    pub announced: &'a [ObjectKind],
+    /// What an admin grants.
+    pub grants: &'a Grants,
+    /// The admin's settings for the plugin: what they name is granted.
+    pub settings: &'a Value,
+}
+
+type Checked = Result<(), PlanFault>;
 
 /// Compares a plan with the job and with what plugins may do.
-pub fn plan(plan: &JobPlan, job: &Job, announced: &[ObjectKind]) -> Result<(), PlanFault> {
+pub fn plan(plan: &JobPlan, filler: &Filler<'_>, allowed: Allowed<'_>) -> Checked {
+    types(plan, filler.job)?;
+    size::check(plan, filler)?;
+    let objects = object::filled(plan, filler)?;
+    let scope = Scope { plan, job: filler.job, kind: filler.kind, allowed, objects: &objects };
+    each(&plan.replicas, "replicas", |planned| replica::check(planned, &scope))?;
+    replica::check_gates(&plan.replicas)?;
+    object::check(&scope)?;
+    each(&plan.ssh_keys, "ssh_keys", |key| valid(name::is_dns_label(key), key, "a DNS label"))?;
+    no_twins(plan.ssh_keys.iter().map(String::as_str), "ssh_keys")
+}
+
+fn types(plan: &JobPlan, job: &Job) -> Checked {
     let mut planned: Vec<_> = plan.replicas.iter().map(|replica| replica.replica_type.clone()).collect();
     let mut wanted: Vec<_> = job.replicas.iter().map(|spec| spec.name.clone()).collect();
     planned.sort();
     wanted.sort();
-    if planned != wanted {
-        return Err(at("replicas", Fault::WrongTypes { planned, wanted }));
-    }
-    for (index, planned) in plan.replicas.iter().enumerate() {
-        replica(planned, job).map_err(|fault| fault.below(&format!("replicas[{index}]")))?;
-    }
-    for (index, planned) in plan.objects.iter().enumerate() {
-        let path = format!("objects[{index}]");
-        object(&planned.object.json, announced).map_err(|fault| fault.below(&path))?;
-    }
-    match plan.ssh_keys.iter().find(|key| !name::is_dns_label(key)) {
-        Some(key) => Err(at("ssh_keys", Fault::Name(key.clone()))),
-        None => Ok(()),
+    if planned == wanted { Ok(()) } else { Err(at("replicas", Fault::WrongTypes { planned, wanted })) }
+}
+
+/// Checks all items of a list.
+fn each<T>(items: &[T], list: &str, check: impl Fn(&T) -> Checked) -> Checked {
+    items.iter().enumerate().try_for_each(|(index, item)| within(&format!("{list}[{index}]"), check(item)))
+}
+
+/// Checks all items of a list in JSON, if it is there.
+fn each_item(object: &Value, list: &str, check: impl Fn(&Value) -> Checked) -> Checked {
+    match object.get(list) {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::Array(items)) => each(items, list, check),
+        Some(other) => within(list, Err(invalid(other, "a list"))),
     }
 }
 
-fn replica(plan: &ReplicaPlan, job: &Job) -> Result<(), PlanFault> {
-    for gate in &plan.after {
-        if gate.replica_type == plan.replica_type || job.replica(&gate.replica_type).is_none() {
-            return Err(at("after", Fault::NoSuchGate(gate.replica_type.clone())));
+/// All fields are among these; others are what `fault` says.
+fn only(object: &Value, known: &[&str], fault: fn(&Value) -> PlanFault) -> Checked {
+    let mut fields = object.as_object().into_iter().flatten();
+    match fields.find(|(field, _)| !known.contains(&field.as_str())) {
+        Some((field, value)) => within(field, Err(fault(value))),
+        None if object.is_object() => Ok(()),
+        None => Err(invalid(object, "an object")),
+    }
+}
+
+/// No name is there twice.
+fn no_twins<'a>(names: impl Iterator<Item = &'a str>, list: &str) -> Checked {
+    let mut seen = BTreeSet::new();
+    names.enumerate().try_for_each(|(index, name)| {
+        if seen.insert(name) {
+            return Ok(());
         }
-    }
-    let bad = |name: &str| name.is_empty() || name.contains(|each: char| each == '=' || each.is_control());
-    if let Some(env) = plan.env.iter().find(|env| bad(&env.name)) {
-        return Err(at("env", Fault::EnvName(env.name.clone())));
-    }
-    for (index, text) in plan.volumes.iter().enumerate() {
-        volume(text).map_err(|fault| at(&format!("volumes[{index}]"), fault))?;
-    }
-    for (index, container) in plan.init_containers.iter().enumerate() {
-        let path = format!("init_containers[{index}]");
-        let container = parse(&container.json).map_err(|fault| at(&path, fault))?;
-        if container.get("securityContext").is_some() {
-            return Err(at(&path, Fault::NotGranted("securityContext".into())));
-        }
-    }
-    Ok(())
+        Err(at(&format!("{list}[{index}]"), Fault::Twice(quoted(name))))
+    })
 }
 
-fn volume(text: &str) -> Result<(), Fault> {
-    let volume = parse(text)?;
-    let source = volume.as_object().into_iter().flatten().map(|(field, _)| field.as_str());
-    match source.into_iter().find(|field| *field != "name" && !VOLUMES.contains(field)) {
-        Some(source) => Err(Fault::NotGranted(source.to_owned())),
-        None => Ok(()),
-    }
-}
-
-fn object(text: &str, announced: &[ObjectKind]) -> Result<(), PlanFault> {
-    let object = parse(text).map_err(|fault| at("object", fault))?;
-    let text = |pointer| json::text(&object, pointer).to_owned();
-    let kind = ObjectKind { api_version: text("/apiVersion"), kind: text("/kind") };
-    if !announced.contains(&kind) {
-        return Err(at("object", Fault::Unannounced(format!("{} {}", kind.api_version, kind.kind))));
-    }
-    if let Some(field) =
-        HOSTS_METADATA.into_iter().find(|field| object.pointer(&format!("/metadata/{field}")).is_some())
-    {
-        return Err(at("object.metadata", Fault::NotGranted(field.to_owned())));
-    }
-    let name = text("/metadata/name");
-    let is_valid = !name.is_empty() && name.len() <= MAX_NAME && name.split('.').all(name::is_dns_label);
-    if is_valid { Ok(()) } else { Err(at("object.metadata.name", Fault::Name(name))) }
-}
-
-/// The longest name of an object, in bytes.
-const MAX_NAME: usize = 253;
-
-fn parse(text: &str) -> Result<Value, Fault> {
-    match serde_json::from_str(text) {
-        Ok(value @ Value::Object(_)) => Ok(value),
-        Ok(_) => Err(Fault::NotAnObject("it is another JSON value".into())),
-        Err(error) => Err(Fault::NotAnObject(error.to_string())),
-    }
+fn within(path: &str, checked: Checked) -> Checked {
+    checked.map_err(|PlanFault { path: inner, fault }| {
+        let dot = if inner.is_empty() || inner.starts_with('[') { "" } else { "." };
+        let path = format!("{path}{dot}{inner}");
+        PlanFault { path, fault }
+    })
 }
 
 fn at(path: &str, fault: Fault) -> PlanFault {
     PlanFault { path: path.to_owned(), fault }
 }
 
-impl PlanFault {
-    fn below(self, parent: &str) -> Self {
-        Self { path: format!("{parent}.{}", self.path), fault: self.fault }
-    }
+fn valid(is_valid: bool, value: &str, expected: &'static str) -> Checked {
+    if is_valid { Ok(()) } else { Err(at("", Fault::Invalid { value: quoted(value), expected })) }
+}
+
+fn invalid(value: &Value, expected: &'static str) -> PlanFault {
+    at("", Fault::Invalid { value: shown(value), expected })
+}
+
+fn not_granted(value: &Value) -> PlanFault {
+    at("", Fault::NotGranted(shown(value)))
+}
+
+fn forbidden(value: &Value) -> PlanFault {
+    at("", Fault::Forbidden(shown(value)))
+}
+
+/// Whether it can be a part of a command or of an environment: lines, but nothing that a terminal would obey.
+fn is_clean(text: &str) -> bool {
+    !text.contains(|each: char| each.is_control() && !matches!(each, '\n' | '\t'))
+}
+
+const CLEAN: &str = "free of control characters";
+
+fn quoted(text: &str) -> String {
+    shown(&text.into())
+}
+
+fn shown(value: &Value) -> String {
+    const LONGEST: usize = 128;
+    line::of(&value.to_string(), LONGEST)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::contract::{
-        Containers, Env, Existing, Fragment, Gate, GateState, Object, ObjectExisting, Value as EnvValue, Which,
-        WhileSuspended,
-    };
-    use crate::fixture;
-
-    fn broken(break_it: impl FnOnce(&mut JobPlan)) -> Result<(), String> {
-        let kind = fixture::kind();
-        let job = Job::parse(&kind, &fixture::job()).unwrap();
-        let mut good = fixture::plan(vec![fixture::replica("Master"), fixture::replica("Worker")]);
-        break_it(&mut good);
-        let announced = [ObjectKind { api_version: "v1".into(), kind: "ConfigMap".into() }];
-        plan(&good, &job, &announced).map_err(|fault| fault.to_string())
-    }
-
-    fn with_object(json: &str) -> Result<(), String> {
-        let object = Fragment { json: json.into(), fills: vec![] };
-        let object = Object { object, existing: ObjectExisting::KeepOurs, while_suspended: WhileSuspended::Keep };
-        broken(|plan| plan.objects.push(object))
-    }
-
-    #[test]
-    fn a_good_plan_passes() {
-        assert_eq!(broken(|_| ()), Ok(()));
-        let config = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"train-config"}}"#;
-        assert_eq!(with_object(config), Ok(()));
-    }
-
-    #[test]
-    fn a_bad_plan_is_refused_with_a_path() {
-        let gate = |name: &str| Gate { replica_type: name.into(), state: GateState::Ready };
-        let env = Env {
-            name: "A=B".into(),
-            value: EnvValue::Text(vec![]),
-            to: Containers::All,
-            replicas: Which::All,
-            existing: Existing::Append,
-        };
-        let init = Fragment { json: r#"{"name":"x","securityContext":{"privileged":true}}"#.into(), fills: vec![] };
-        for (fault, expected) in [
-            (
-                broken(|plan| plan.replicas.truncate(1)),
-                r#"replicas: the plan has replica types ["Master"], the job has ["Master", "Worker"]"#,
-            ),
-            (
-                broken(|plan| plan.replicas[1].after.push(gate("Worker"))),
-                r#"replicas[1].after: "Worker" is no other replica type of the job"#,
-            ),
-            (
-                broken(|plan| plan.replicas[1].after.push(gate("PS"))),
-                r#"replicas[1].after: "PS" is no other replica type of the job"#,
-            ),
-            (
-                broken(|plan| plan.replicas[0].env.push(env)),
-                r#"replicas[0].env: "A=B" is no name of an environment variable"#,
-            ),
-            (
-                broken(|plan| plan.replicas[0].volumes.push(r#"{"name":"x","hostPath":{"path":"/"}}"#.into())),
-                r#"replicas[0].volumes[0]: a plan may not set "hostPath""#,
-            ),
-            (
-                broken(|plan| plan.replicas[0].volumes.push("[]".into())),
-                "replicas[0].volumes[0]: not a JSON object: it is another JSON value",
-            ),
-            (
-                broken(|plan| plan.replicas[0].init_containers.push(init)),
-                r#"replicas[0].init_containers[0]: a plan may not set "securityContext""#,
-            ),
-            (
-                with_object(r#"{"apiVersion":"v1","kind":"Secret"}"#),
-                "objects[0].object: the plugin did not announce objects of v1 Secret",
-            ),
-            (
-                with_object(r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"kube-system"}}"#),
-                r#"objects[0].object.metadata: a plan may not set "namespace""#,
-            ),
-            (
-                with_object(r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"A"}}"#),
-                r#"objects[0].object.metadata.name: "A" is no valid name"#,
-            ),
-            (broken(|plan| plan.ssh_keys.push("../x".into())), r#"ssh_keys: "../x" is no valid name"#),
-        ] {
-            assert_eq!(fault, Err(expected.to_owned()));
-        }
-    }
-}
+mod property;
+#[cfg(test)]
+mod tests;

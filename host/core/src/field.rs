@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::contract::{Issue, Problem, Severity};
+use crate::line;
 
 /// What is wrong with one field of a job: `spec.x: Invalid value: -1: must not be negative`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,11 +35,12 @@ impl FieldError {
 
     /// The path alone.
     pub fn path(&self) -> &str {
-        &self.0.path
+        self.0.path.as_str()
     }
 
     fn of(path: impl Into<String>, problem: Problem, detail: impl Into<String>) -> Self {
-        Self(Issue { severity: Severity::Error, path: path.into(), problem, detail: detail.into() })
+        let (path, detail) = (path.into().into(), detail.into().into());
+        Self(Issue { severity: Severity::Error, path, problem, detail })
     }
 }
 
@@ -53,17 +55,17 @@ impl fmt::Display for FieldError {
         let Issue { path, problem, detail, .. } = &self.0;
         let problem = match problem {
             Problem::Required => "Required value".to_owned(),
-            Problem::Invalid(value) => format!("Invalid value: {value}"),
-            Problem::Duplicate(value) => format!("Duplicate value: {value}"),
+            Problem::Invalid(value) => format!("Invalid value: {}", shown(value)),
+            Problem::Duplicate(value) => format!("Duplicate value: {}", shown(value)),
             Problem::Forbidden => "Forbidden".to_owned(),
             Problem::NotSupported((value, supported)) => {
                 let supported: Vec<_> = supported.iter().map(|each| quoted(each)).collect();
                 let supported = format!("supported values: {}", supported.join(", "));
-                return write!(f, "{path}: Unsupported value: {value}: {supported}");
+                return write!(f, "{path}: Unsupported value: {}: {}", shown(value), shown(&supported));
             }
         };
         write!(f, "{path}: {problem}")?;
-        if detail.is_empty() { Ok(()) } else { write!(f, ": {detail}") }
+        if detail.as_str().is_empty() { Ok(()) } else { write!(f, ": {detail}") }
     }
 }
 
@@ -74,6 +76,14 @@ pub fn aggregate(errors: &[FieldError]) -> String {
         more => format!("[{}]", more.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
     }
 }
+
+/// A plugin's or a user's, who may want to forge what others say.
+fn shown(value: &str) -> String {
+    line::of(value, LONGEST)
+}
+
+/// The longest value that is spelled: what is refused may be a whole object.
+const LONGEST: usize = 1024;
 
 fn quoted(value: &str) -> String {
     serde_json::Value::from(value).to_string()

@@ -86,6 +86,7 @@ pub(crate) struct Scripted {
     pub(crate) plan: Option<JobPlan>,
     pub(crate) verdicts: Vec<Verdict>,
     pub(crate) restart: Option<Restart>,
+    pub(crate) check_after: Option<u32>,
 }
 
 impl Planner for Scripted {
@@ -105,7 +106,7 @@ impl Planner for Scripted {
 
     fn assess(&self, _: &Context, _: &Observed) -> Result<Assessment, PlannerError> {
         let (verdicts, restart) = (self.verdicts.clone(), self.restart.clone());
-        Ok(Assessment { verdicts, restart, events: vec![], check_after: None })
+        Ok(Assessment { verdicts, restart, events: vec![], check_after: self.check_after })
     }
 }
 

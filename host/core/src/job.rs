@@ -2,9 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::check::{self, Fault, PlanFault};
 use crate::contract::{Context, Kind, ReplicaType, RestartPolicy};
 use crate::field::FieldError;
 use crate::json;
+use crate::line;
 use crate::name;
 use crate::run_policy::RunPolicy;
 
@@ -22,6 +24,8 @@ pub struct Job {
     /// In the order of the kind's description, then others by name.
     pub replicas: Vec<ReplicaSpec>,
     object: Value,
+    /// Before a plugin filled in what the user left out.
+    written: Option<Box<Value>>,
 }
 
 /// One entry of the replica map.
@@ -70,22 +74,37 @@ impl Job {
             run_policy,
             replicas,
             object,
+            written: None,
         })
     }
 
-    /// With a plugin's JSON merge patch (RFC 7396) on top.
-    pub fn with_defaults(&self, kind: &Kind, patch: &Value) -> Result<Self, FieldError> {
+    /// With what a plugin fills in: a JSON merge patch (RFC 7396).
+    pub fn with_defaults(&self, kind: &Kind, patch: &Value) -> Result<Self, PlanFault> {
         if patch.as_object().is_some_and(Map::is_empty) {
             return Ok(self.clone());
         }
+        check::defaults(kind, &self.object, patch)?;
         let mut object = self.object.clone();
         json::merge(&mut object, patch);
-        Self::parse(kind, &object)
+        // The user's part was read before, so the patch is at fault.
+        let parsed = Self::parse(kind, &object).map_err(|error| {
+            let at = format!("/{}", error.path().replace('.', "/"));
+            let value = line::of(&object.pointer(&at).unwrap_or(&Value::Null).to_string(), 128);
+            let fault = Fault::Invalid { value, expected: "what a job may say" };
+            PlanFault { path: error.path().to_owned(), fault }
+        })?;
+        Ok(Self { written: Some(Box::new(self.object.clone())), ..parsed })
     }
 
     /// What the plugin's functions get.
     pub fn context(&self, settings: &Value) -> Context {
         context(&self.object, settings)
+    }
+
+    /// Whether that is the text of some field that the user wrote.
+    pub fn spells(&self, text: &str) -> bool {
+        let written = self.written.as_deref().unwrap_or(&self.object);
+        written.get("spec").is_some_and(|spec| spells(spec, text))
     }
 
     /// `metadata.annotations`.
@@ -214,6 +233,15 @@ pub fn context(object: &Value, settings: &Value) -> Context {
         namespace: text("/metadata/namespace"),
         job: Value::from(job).to_string(),
         settings: settings.to_string(),
+    }
+}
+
+fn spells(value: &Value, text: &str) -> bool {
+    match value {
+        Value::String(found) => found == text,
+        Value::Array(items) => items.iter().any(|item| spells(item, text)),
+        Value::Object(fields) => fields.values().any(|field| spells(field, text)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 

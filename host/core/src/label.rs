@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::contract::Kind;
 
+/// What all of them begin with.
+pub const PREFIX: &str = "training.kubeflow.org/";
 /// `<kind in lower case>-controller`: which controller made the object.
 pub const OPERATOR_NAME: &str = "training.kubeflow.org/operator-name";
 /// The job.

@@ -15,9 +15,11 @@ pub mod fill;
 #[cfg(test)]
 mod fixture;
 pub mod gang;
+pub mod grants;
 pub mod job;
 pub mod json;
 pub mod label;
+pub mod line;
 pub mod name;
 pub mod observed;
 pub mod planner;

@@ -1,6 +1,7 @@
 //! Who plans: a plugin, or a test's stand-in.
 
 use crate::contract::{Assessment, Context, Issue, JobPlan, Json, Observed, Refusal};
+use crate::line::Sentence;
 
 /// The four functions of a plugin that look at a job. Pure: the same arguments give the same answer.
 pub trait Planner {
@@ -22,10 +23,10 @@ pub enum PlannerError {
     Refused(Refusal),
     /// The plugin is at fault, and will be again with the same input.
     #[error("the plugin failed: {0}")]
-    Faulty(String),
+    Faulty(Sentence),
     /// It may work next time.
     #[error("the plugin did not answer: {0}")]
-    Unavailable(String),
+    Unavailable(Sentence),
 }
 
 fn refused(refusal: &Refusal) -> String {
@@ -34,6 +35,6 @@ fn refused(refusal: &Refusal) -> String {
             let errors: Vec<_> = issues.iter().cloned().map(crate::field::FieldError::from).collect();
             crate::field::aggregate(&errors)
         }
-        Refusal::Unsupported(why) => why.clone(),
+        Refusal::Unsupported(why) => why.to_string(),
     }
 }

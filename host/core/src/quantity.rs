@@ -71,6 +71,11 @@ impl Quantity {
         Self { nano: self.nano.saturating_add(other.nano), form }
     }
 
+    /// Whether it is not more than that.
+    pub(crate) fn is_at_most(self, most: Self) -> bool {
+        self.nano <= most.nano
+    }
+
     /// So many times as much.
     pub(crate) fn times(self, count: u32) -> Self {
         Self { nano: self.nano.saturating_mul(count.into()), ..self }

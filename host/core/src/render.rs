@@ -35,17 +35,7 @@ pub fn pod(filler: &Filler<'_>, spec: &ReplicaSpec, plan: &ReplicaPlan, index: u
     }
     let containers = pod_spec.get_mut("containers").and_then(Value::as_array_mut);
     for (position, container) in containers.into_iter().flatten().filter_map(Value::as_object_mut).enumerate() {
-        let same_name_before = |name: &str| {
-            json::items(&spec.template, "/spec/containers")
-                .iter()
-                .take(position)
-                .any(|other| json::text(other, "/name") == name)
-        };
-        let is_meant = |to: &Containers| match to {
-            Containers::All => true,
-            Containers::First => position == 0,
-            Containers::Named(name) => container_name(container) == name && !same_name_before(name),
-        };
+        let is_meant = |to: &Containers| is_meant(to, json::items(&spec.template, "/spec/containers"), position);
         let meant = Meant {
             env: plan.env.iter().filter(|env| env.replicas.has(index) && is_meant(&env.to)).collect(),
             mounts: plan.mounts.iter().filter(|mount| is_meant(&mount.to)).map(|mount| mount.mount.as_str()).collect(),
@@ -59,6 +49,17 @@ pub fn pod(filler: &Filler<'_>, spec: &ReplicaSpec, plan: &ReplicaPlan, index: u
         "metadata": pod_metadata(filler, spec, plan, index),
         "spec": pod_spec,
     }))
+}
+
+/// Whether the container at that place is meant.
+pub(crate) fn is_meant(to: &Containers, containers: &[Value], position: usize) -> bool {
+    match to {
+        Containers::All => true,
+        Containers::First => position == 0,
+        Containers::Named(name) => {
+            containers.iter().position(|container| json::text(container, "/name") == name) == Some(position)
+        }
+    }
 }
 
 /// The headless service of a replica, which selects its pod.
@@ -207,10 +208,6 @@ fn service_ports(filler: &Filler<'_>, spec: &ReplicaSpec) -> Vec<Value> {
         }
     }
     order
-}
-
-fn container_name(container: &Map<String, Value>) -> &str {
-    container.get("name").and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The list of that name, made where there is none.

@@ -70,6 +70,8 @@ pub enum ConditionType {
     Suspended,
     /// The job has failed.
     Failed,
+    /// What the plugin answered cannot be used. Gone when it can.
+    PluginFailed,
     /// Somebody else's, which stays where it is.
     #[serde(untagged)]
     Other(String),
@@ -133,7 +135,7 @@ impl JobStatus {
     /// Adds a condition by v1's rules: Failed is final; the same status and reason change nothing; Restarting and Running
     /// push each other out; an end turns Running to False where it stands; the new one goes last.
     pub fn set(&mut self, kind: ConditionType, status: Truth, reason: &str, message: &str, now: Timestamp) {
-        use ConditionType::{Created, Failed, Other, Restarting, Running, Succeeded, Suspended};
+        use ConditionType::{Created, Failed, Other, PluginFailed, Restarting, Running, Succeeded, Suspended};
         let old = self.condition(&kind);
         if self.is(Failed) || old.is_some_and(|old| old.status == status && old.reason == reason) {
             return;
@@ -142,7 +144,7 @@ impl JobStatus {
         let pushed_out = match kind {
             Running => Some(Restarting),
             Restarting => Some(Running),
-            Created | Succeeded | Suspended | Failed | Other(_) => None,
+            Created | Succeeded | Suspended | Failed | PluginFailed | Other(_) => None,
         };
         self.conditions.retain(|other| other.kind != kind && Some(&other.kind) != pushed_out.as_ref());
         if matches!(kind, Failed | Succeeded) {

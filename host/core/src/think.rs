@@ -6,12 +6,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::action::Action;
-use crate::contract::{Kind, ObjectKind, Refusal};
+use crate::check::Allowed;
+use crate::contract::{Kind, ObjectKind};
 use crate::diff::Batch;
 use crate::event::Event;
-use crate::field::{self, FieldError};
 use crate::fill::Addresses;
 use crate::gang::GangScheduler;
+use crate::grants::Grants;
 use crate::job::Job;
 use crate::json;
 use crate::observed::Observed;
@@ -20,13 +21,20 @@ use crate::run_policy;
 use crate::status::{Condition, ConditionType, JobStatus, Truth};
 use crate::validate;
 
+pub(crate) use self::trouble::Trouble;
+use self::trouble::{unreadable, without_blame};
+
 /// What plans for a kind, and under which settings.
 #[derive(Clone, Copy)]
 pub struct Framework<'a> {
     /// The kind of the job.
     pub kind: &'a Kind,
+    /// The plugin's name, for people.
+    pub plugin: &'a str,
     /// Kinds of extra object that the plugin announced.
     pub announced: &'a [ObjectKind],
+    /// What its plans may do.
+    pub grants: &'a Grants,
     /// The plugin.
     pub planner: &'a dyn Planner,
     /// The admin's settings for it.
@@ -85,44 +93,10 @@ pub fn think(framework: &Framework<'_>, object: &Value, observed: &Observed) -> 
     match pass.look(object) {
         Ok(()) => {}
         Err(Trouble::Invalid(errors)) => pass.refuse(&errors),
-        Err(Trouble::Fault(fault)) => pass.stand_still(Event::warning("PluginFailed", fault, "")),
+        Err(Trouble::Fault(fault)) => pass.blame(&fault),
         Err(Trouble::Unavailable(error)) => return Err(error),
     }
     Ok(pass.end())
-}
-
-/// A job whose past is not known is left as it is: taken for a new one, it would run again.
-fn unreadable(error: &serde_json::Error) -> Thought {
-    let message = format!("nothing is done for the job, for its status cannot be read: {error}");
-    Thought { events: vec![Event::warning("StatusUnreadable", message, "")], ..Thought::default() }
-}
-
-/// Why a pass does not come to its end.
-pub(crate) enum Trouble {
-    /// The job is at fault.
-    Invalid(Vec<FieldError>),
-    /// The plugin is at fault, and will be again.
-    Fault(String),
-    /// It may go better next time.
-    Unavailable(PlannerError),
-}
-
-impl From<PlannerError> for Trouble {
-    fn from(error: PlannerError) -> Self {
-        match error {
-            PlannerError::Refused(Refusal::Invalid(issues)) => {
-                Self::Invalid(issues.into_iter().map(FieldError::from).collect())
-            }
-            PlannerError::Refused(Refusal::Unsupported(_)) | PlannerError::Faulty(_) => Self::Fault(error.to_string()),
-            PlannerError::Unavailable(_) => Self::Unavailable(error),
-        }
-    }
-}
-
-impl Trouble {
-    fn fault(error: impl std::error::Error) -> Self {
-        Self::Fault(format!("the plan is not used: {error}"))
-    }
 }
 
 /// A pass under way.
@@ -134,6 +108,12 @@ pub(crate) struct Pass<'a> {
     pub(crate) status: JobStatus,
     is_young: bool,
     pub(crate) thought: Thought,
+}
+
+impl<'a> Framework<'a> {
+    pub(crate) fn allowed(&self) -> Allowed<'a> {
+        Allowed { announced: self.announced, grants: self.grants, settings: self.settings }
+    }
 }
 
 impl<'a> Pass<'a> {
@@ -151,7 +131,8 @@ impl<'a> Pass<'a> {
         let name = json::text(object, "/metadata/name");
         let created = json::text(object, "/metadata/creationTimestamp").parse::<Timestamp>();
         let is_young = created.is_ok_and(|created| observed.now.duration_since(created) < YOUNG);
-        Ok(Some(Self { framework, observed, name, status: old.clone(), old, is_young, thought: Thought::default() }))
+        let status = without_blame(&old);
+        Ok(Some(Self { framework, observed, name, status, old, is_young, thought: Thought::default() }))
     }
 
     fn look(&mut self, object: &Value) -> Result<(), Trouble> {
@@ -182,8 +163,8 @@ impl<'a> Pass<'a> {
     fn with_defaults(&self, job: &Job) -> Result<Job, Trouble> {
         let Framework { kind, planner, settings, .. } = *self.framework;
         let defaults = planner.defaults(&job.context(settings))?;
-        let defaults = serde_json::from_str(&defaults).map_err(Trouble::fault)?;
-        job.with_defaults(kind, &defaults).map_err(|error| Trouble::Invalid(vec![error]))
+        let defaults = serde_json::from_str(&defaults).map_err(Trouble::defaults)?;
+        job.with_defaults(kind, &defaults).map_err(Trouble::defaults)
     }
 
     fn resume(&mut self) {
@@ -209,26 +190,6 @@ impl<'a> Pass<'a> {
             // v1 sometimes forgets to say so. What it said since comes after it, so that the last condition stays the last.
             self.status.conditions.rotate_right(1);
         }
-    }
-
-    /// An invalid job has failed before it began, and nothing is made for it.
-    fn refuse(&mut self, errors: &[FieldError]) {
-        let kind = &self.framework.kind.kind;
-        let reason = self.reason("FailedValidation");
-        let message = format!("{kind} failed validation because {}", field::aggregate(errors));
-        if self.old.is_finished() || self.old.start_time.is_some() {
-            return self.stand_still(Event::warning(reason, message, ""));
-        }
-        self.acknowledge();
-        self.thought = Thought { counts: std::mem::take(&mut self.thought.counts), ..Thought::default() };
-        self.tell(Event::warning(reason.clone(), message.clone(), self.observed.now));
-        self.finish(ConditionType::Failed, &reason, &message);
-    }
-
-    /// What is there stays as it is until the job or the plugin changes.
-    fn stand_still(&mut self, why: Event) {
-        (self.status, self.thought) = (self.old.clone(), Thought { events: vec![why], ..Thought::default() });
-        self.acknowledge();
     }
 
     /// Ends the job; only the first end counts.
@@ -277,3 +238,4 @@ mod resting;
 mod running;
 #[cfg(test)]
 mod tests;
+mod trouble;

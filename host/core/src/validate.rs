@@ -36,7 +36,7 @@ pub fn of(
         Ok(job) => {
             let context = job::context(object, settings);
             let old = old.map(|old| job::context(old, settings).job);
-            for issue in planner.validate(&context, old.as_deref())? {
+            for issue in planner.validate(&context, old.as_deref())?.into_iter().take(MOST_ISSUES) {
                 findings.add(issue);
             }
             if findings.errors.is_empty() {
@@ -51,11 +51,13 @@ impl Findings {
     fn add(&mut self, issue: Issue) {
         match issue.severity {
             Severity::Error => self.errors.push(issue.into()),
-            Severity::Warning => self.warnings.push(issue.detail),
+            Severity::Warning => self.warnings.push(issue.detail.to_string()),
         }
     }
 }
 
+/// Of one answer: nobody reads more.
+const MOST_ISSUES: usize = 100;
 const MANAGED_BY: &str = "spec.runPolicy.managedBy";
 
 fn common(object: &Value, old: Option<&Value>) -> Vec<FieldError> {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::line::{Line, Sentence};
+
 /// JSON text: Kubernetes objects and fragments cross the boundary in this form only.
 pub type Json = String;
 
@@ -24,11 +26,11 @@ pub struct Issue {
     /// Error or warning.
     pub severity: Severity,
     /// `spec.pytorchReplicaSpecs[Master].replicas`.
-    pub path: String,
+    pub path: Line<512>,
     /// What kind of problem.
     pub problem: Problem,
     /// For the user.
-    pub detail: String,
+    pub detail: Sentence,
 }
 
 /// How bad an [`Issue`] is.
@@ -61,5 +63,5 @@ pub enum Refusal {
     /// The job is at fault.
     Invalid(Vec<Issue>),
     /// The plugin cannot do this.
-    Unsupported(String),
+    Unsupported(Sentence),
 }

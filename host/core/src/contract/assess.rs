@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ReplicaId;
+use crate::line::{Sentence, Word};
 
 /// What `assess` gets to see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,11 +92,11 @@ pub struct Assessment {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// The job runs.
-    Running(String),
+    Running(Sentence),
     /// Replicas are being replaced.
-    Restarting(String),
+    Restarting(Sentence),
     /// The job is done.
-    Succeeded(String),
+    Succeeded(Sentence),
     /// The job has failed.
     Failed(Failure),
 }
@@ -104,9 +105,9 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The event's reason; the condition's is the kind's name and this.
-    pub reason: Option<String>,
+    pub reason: Option<Word>,
     /// For the user.
-    pub message: String,
+    pub message: Sentence,
 }
 
 /// Pods to replace.
@@ -117,7 +118,7 @@ pub struct Restart {
     /// Whether it counts towards `backoffLimit`.
     pub counts: bool,
     /// For the user.
-    pub message: String,
+    pub message: Sentence,
 }
 
 /// Which pods to replace.
@@ -137,7 +138,7 @@ pub struct Event {
     /// Else normal.
     pub warning: bool,
     /// `PascalCase`.
-    pub reason: String,
+    pub reason: Word,
     /// A sentence.
-    pub message: String,
+    pub message: Sentence,
 }

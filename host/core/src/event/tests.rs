@@ -8,6 +8,7 @@ use crate::contract::{RestartPolicy, Verdict};
 use crate::fill::Addresses;
 use crate::fixture::{self, Scripted, pod, seen};
 use crate::gang::GangScheduler;
+use crate::grants::Grants;
 use crate::observed::{PodCondition, Terminated, Waiting};
 use crate::think::{Framework, think};
 
@@ -128,6 +129,8 @@ fn told(verdicts: Vec<Verdict>, change: &dyn Fn(&mut Value), pods: Vec<Pod>) -> 
     let planner = Scripted { verdicts, ..Scripted::default() };
     let framework = Framework {
         kind: &fixture::kind(),
+        plugin: "test",
+        grants: &Grants::default(),
         announced: &[],
         planner: &planner,
         settings: &json!({}),

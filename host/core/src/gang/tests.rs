@@ -5,6 +5,7 @@ use crate::contract::{Gate, GateState, Verdict};
 use crate::event::Event;
 use crate::fill::Addresses;
 use crate::fixture::{self, Scripted, at, plan, pod, replica, seen};
+use crate::grants::Grants;
 use crate::observed::Observed;
 use crate::status::JobStatus;
 use crate::think::{Framework, Thought, think};
@@ -16,6 +17,8 @@ fn plugins() -> GangScheduler {
 fn pass(scheduler: &GangScheduler, planner: &Scripted, job: &Value, observed: &Observed) -> Thought {
     let framework = Framework {
         kind: &fixture::kind(),
+        plugin: "test",
+        grants: &Grants::default(),
         announced: &[],
         planner,
         settings: &json!({}),

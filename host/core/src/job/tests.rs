@@ -67,10 +67,48 @@ fn malformed_fields_are_named_with_their_value() {
 
 #[test]
 fn a_plugins_defaults_go_on_top() {
-    let job = parse(json!({"testReplicaSpecs": {}, "keep": 1, "drop": 2})).unwrap();
-    let job = job.with_defaults(&fixture::kind(), &json!({"spec": {"more": {"a": 1}, "drop": null}})).unwrap();
+    let job = parse(json!({"testReplicaSpecs": {}, "keep": 1, "empty": ""})).unwrap();
+    let patch = json!({"spec": {"more": {"a": "new"}, "keep": 1, "empty": "filled", "none": null}});
+    let job = job.with_defaults(&fixture::kind(), &patch).unwrap();
     let context: Value = serde_json::from_str(&job.context(&json!({})).job).unwrap();
-    assert_eq!(context["spec"], json!({"testReplicaSpecs": {}, "keep": 1, "more": {"a": 1}}));
+    let expected = json!({"testReplicaSpecs": {}, "keep": 1, "empty": "filled", "more": {"a": "new"}});
+    assert_eq!(context["spec"], expected);
+    let spelled = ["new", "filled"].map(|text| job.spells(text));
+    assert_eq!(spelled, [false, false], "these are no words of the user's");
+}
+
+/// Else the host would make pods, or look for them, where the plugin wants.
+#[test]
+fn a_plugin_fills_in_and_replaces_nothing() {
+    let spec = json!({"testReplicaSpecs": {"Worker": {"template": template()}}, "keep": {"a": [1]}});
+    let job = parse(spec).unwrap();
+    let mut deep = json!(1);
+    for _ in 0..100 {
+        deep = json!({"a": deep});
+    }
+    for (patch, expected) in [
+        (json!([]), ": [] is not an object"),
+        (
+            json!({"metadata": {"namespace": "kube-system"}}),
+            r#"metadata: {"namespace":"kube-system"} is not for a plugin to say"#,
+        ),
+        (json!({"status": {}}), "status: {} is not for a plugin to say"),
+        (json!({"spec": 1}), "spec: 1 is not an object"),
+        (
+            json!({"spec": {"testReplicaSpecs": {"Worker": {"template": null}}}}),
+            r#"spec.testReplicaSpecs: {"Worker":{"template":null}} is not for a plugin to say"#,
+        ),
+        (json!({"spec": {"keep": {"a": [2]}}}), "spec.keep.a: [2] is not for a plugin to say"),
+        (json!({"spec": {"keep": null}}), "spec.keep: null is not for a plugin to say"),
+        (
+            json!({"spec": {"runPolicy": {"backoffLimit": "x"}}}),
+            r#"spec.runPolicy: {"backoffLimit":"x"} is not what a job may say"#,
+        ),
+        (json!({"spec": {"new": deep}}), "spec.new: 65 levels are more than 64"),
+    ] {
+        let refused = job.with_defaults(&fixture::kind(), &patch).map(|_| ()).unwrap_err().to_string();
+        assert!(refused.starts_with(expected), "{patch}: {refused}");
+    }
 }
 
 #[test]

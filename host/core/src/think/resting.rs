@@ -58,10 +58,10 @@ impl Pass<'_> {
         if self.observed.objects.is_empty() {
             return Ok(());
         }
-        let Framework { kind, planner, settings, announced, addresses, .. } = *self.framework;
+        let Framework { kind, planner, settings, addresses, .. } = *self.framework;
         let plan = planner.plan(&job.context(settings))?;
-        check::plan(&plan, job, announced).map_err(Trouble::fault)?;
         let filler = Filler { kind, job, network: plan.network, addresses, running: &BTreeSet::new() };
+        check::plan(&plan, &filler, self.framework.allowed()).map_err(Trouble::fault)?;
         let withdrawn = diff::withdrawn_objects(&filler, &plan, self.observed).map_err(Trouble::fault)?;
         self.thought.batches.push(withdrawn);
         Ok(())

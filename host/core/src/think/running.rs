@@ -15,13 +15,14 @@ use crate::fill::Filler;
 use crate::gang::Wait;
 use crate::job::Job;
 use crate::label;
+use crate::line::Sentence;
 use crate::run_policy::Failures;
 use crate::status::{ConditionType, ReplicaStatus, Truth};
 use crate::verdict;
 
 impl Pass<'_> {
     pub(super) fn run(&mut self, job: &Job) -> Result<(), Trouble> {
-        let Framework { kind, planner, settings, announced, addresses, .. } = *self.framework;
+        let Framework { kind, planner, settings, addresses, .. } = *self.framework;
         let census = Census::of(kind, job, &self.observed.pods);
         let active = self.observed.pods.iter().filter(|pod| pod.is_active());
         self.thought.events.extend(active.flat_map(|pod| event::abnormal(pod)));
@@ -33,10 +34,10 @@ impl Pass<'_> {
         }
         let context = job.context(settings);
         let plan = planner.plan(&context)?;
-        check::plan(&plan, job, announced).map_err(Trouble::fault)?;
         let running = self.observed.pods.iter().filter(|pod| pod.phase() == Phase::Running);
         let running: BTreeSet<_> = running.map(|pod| pod.meta.name.clone()).collect();
         let filler = Filler { kind, job, network: plan.network, addresses, running: &running };
+        check::plan(&plan, &filler, self.framework.allowed()).map_err(Trouble::fault)?;
         let (changes, wait) = self.framework.gang.gather(&filler, &plan, &self.observed.gang);
         self.thought.batches.push(changes);
         if let Some(wait) = wait.filter(|_| self.has_no_pods()) {
@@ -121,7 +122,7 @@ impl Pass<'_> {
             }
             if let Some(first) = replaced.first() {
                 let message = format!("job {} is restarting because {replica_type} replica(s) failed.", self.name);
-                self.restart(job, replaced.len(), &message, &first.uid);
+                self.restart(job, replaced.len(), &message.into(), &first.uid);
                 self.thought.batches.push(replaced.into_iter().map(Action::DeletePod).collect());
             }
         }
@@ -130,10 +131,10 @@ impl Pass<'_> {
 
     /// Says that pods are replaced and, where something looks at it, counts them: before they go, for after a crash
     /// they are no longer there.
-    pub(crate) fn restart(&mut self, job: &Job, pods: usize, message: &str, about: &str) {
+    pub(crate) fn restart(&mut self, job: &Job, pods: usize, message: &Sentence, about: &str) {
         let reason = self.reason("Restarting");
-        self.set(ConditionType::Restarting, Truth::True, &reason, message);
-        self.tell(Event::warning(reason, message, about));
+        self.set(ConditionType::Restarting, Truth::True, &reason, message.as_str());
+        self.tell(Event::warning(reason, message.in_event(), about));
         if !self.thought.counts.contains(&Count::Restarted) {
             self.thought.counts.push(Count::Restarted);
         }
@@ -188,6 +189,7 @@ impl Pass<'_> {
             return Ok(());
         }
         let mut replicas = diff::replicas(filler, plan, census, self.observed).map_err(Trouble::fault)?;
+        check::pods(filler.job, &replicas).map_err(Trouble::fault)?;
         self.framework.gang.decorate(filler.job, &mut replicas);
         if let Some(wait) = wait.filter(|_| diff::withhold(&mut replicas)) {
             self.hold(wait);

@@ -9,11 +9,14 @@ use crate::contract::{
     WhileSuspended,
 };
 use crate::fixture::{self, Scripted, at, pod, seen};
+use crate::grants::Grants;
 use crate::observed::{ContainerStatus, Meta, Pod};
 
 fn pass(planner: &Scripted, object: &Value, observed: &Observed) -> Thought {
     let framework = Framework {
         kind: &fixture::kind(),
+        plugin: "test",
+        grants: &Grants::default(),
         announced: &[config_map()],
         planner,
         settings: &json!({}),
@@ -191,9 +194,93 @@ fn a_running_job_that_becomes_invalid_stands_still() {
 fn a_bad_plan_makes_nothing_and_fails_nothing() {
     let planner = Scripted { plan: Some(fixture::plan(vec![])), ..scripted() };
     let thought = pass(&planner, &fixture::job(), &seen(0, vec![]));
-    assert_eq!(conditions(&thought), ["Created=True TestJobCreated"]);
-    let text = r#"Warning PluginFailed: the plan is not used: replicas: the plan has replica types [], the job has ["Master", "Worker"]"#;
+    assert_eq!(conditions(&thought), ["Created=True TestJobCreated", "PluginFailed=True TestJobPluginFailed"]);
+    let text = r#"Warning PluginFailed: plugin "test": the plan is not used: replicas: the plan has replica types [], the job has ["Master", "Worker"]"#;
     assert_eq!((events(&thought), actions(&thought)), (vec![text.to_owned()], vec![]));
+}
+
+/// A volume of the node, with a name that would draw on the reader's terminal.
+fn hostile() -> Scripted {
+    let mut worker = fixture::replica("Worker");
+    worker.volumes = vec![json!({"name": "x", "hostPath": {"path": "/\u{1b}[2J\u{202e}etc"}}).to_string()];
+    Scripted { plan: Some(fixture::plan(vec![fixture::replica("Master"), worker])), ..scripted() }
+}
+
+#[test]
+fn a_repaired_plugin_goes_on_where_it_was() {
+    let text =
+        r#"plugin "test": the plan is not used: replicas[1].volumes[0].hostPath.path: "/\u001b[2J etc" is not granted"#;
+    let blamed = pass(&hostile(), &fixture::job(), &seen(0, vec![]));
+    assert_eq!((actions(&blamed), events(&blamed)), (vec![], vec![format!("Warning PluginFailed: {text}")]));
+    let status = blamed.status.unwrap();
+    assert_eq!(status.conditions[1].message, text);
+    let job = with_status(&fixture::job(), status);
+    let again = pass(&hostile(), &job, &seen(1, vec![]));
+    assert_eq!((&again.status, actions(&again)), (&None, vec![]), "it is said once");
+    let other = pass(&Scripted { plan: Some(fixture::plan(vec![])), ..scripted() }, &job, &seen(2, vec![]));
+    let condition = &other.status.as_ref().unwrap().conditions[1];
+    assert_eq!((condition.last_transition_time, condition.last_update_time), (Some(at(0)), Some(at(2))));
+    let repaired = pass(&scripted(), &job, &seen(3, vec![]));
+    assert_eq!(conditions(&repaired), ["Created=True TestJobCreated"]);
+    assert_eq!((actions(&repaired).concat().len(), repaired.counts), (6, vec![]));
+}
+
+#[test]
+fn a_bad_plan_changes_nothing_of_what_runs_or_has_ended() {
+    let observed = with_services(seen(9, all("Running")));
+    let blamed = pass(&hostile(), &started(json!({})), &observed);
+    assert_eq!(
+        (conditions(&blamed).pop().unwrap(), actions(&blamed)),
+        ("PluginFailed=True TestJobPluginFailed".into(), vec![])
+    );
+    let succeeds = Scripted { verdicts: vec![Verdict::Succeeded("done".into())], ..scripted() };
+    let ended = with_status(&started(json!({})), pass(&succeeds, &started(json!({})), &observed).status.unwrap());
+    let mut observed = observed;
+    observed.objects = vec![Arc::new(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}))];
+    let after = pass(&hostile(), &ended, &observed);
+    assert_eq!((&after.status, actions(&after), after.events.len()), (&None, vec![], 1), "the job has ended as it has");
+}
+
+/// A hostile default would move the job to another namespace, or rewrite its templates.
+#[test]
+fn defaults_that_change_the_job_are_not_used() {
+    let defaults = json!({"metadata": {"namespace": "kube-system"}}).to_string();
+    let thought = pass(&Scripted { defaults, ..scripted() }, &fixture::job(), &seen(0, vec![]));
+    let text =
+        r#"plugin "test": the defaults are not used: metadata: {"namespace":"kube-system"} is not for a plugin to say"#;
+    assert_eq!((events(&thought), actions(&thought)), (vec![format!("Warning PluginFailed: {text}")], vec![]));
+}
+
+/// What plugins say reaches conditions and events as one plain line.
+#[test]
+fn a_plugins_words_are_plain_wherever_they_go() {
+    let forged = "done\n\u{1b}[31mWarning Failed: the cluster \u{202e}is gone";
+    let plain = "done  [31mWarning Failed: the cluster  is gone";
+    let observed = || with_services(seen(9, all("Running")));
+    for verdict in [
+        Verdict::Running(forged.into()),
+        Verdict::Restarting(forged.into()),
+        Verdict::Succeeded(forged.into()),
+        Verdict::Failed(Failure { reason: Some(forged.into()), message: forged.into() }),
+    ] {
+        let thought = pass(&Scripted { verdicts: vec![verdict], ..scripted() }, &started(json!({})), &observed());
+        assert_eq!(thought.status.as_ref().unwrap().conditions.last().unwrap().message, plain);
+        assert!(thought.events.iter().all(|event| event.message == plain), "{:?}", thought.events);
+    }
+    let long = Verdict::Succeeded("x".repeat(5000).into());
+    let thought = pass(&Scripted { verdicts: vec![long], ..scripted() }, &started(json!({})), &observed());
+    let message = &thought.status.as_ref().unwrap().conditions.last().unwrap().message;
+    assert_eq!((message.len(), thought.events[0].message.len()), (1024, 256));
+}
+
+#[test]
+fn a_plugin_that_wants_to_be_asked_at_once_is_asked_in_a_second() {
+    let job = started(json!({}));
+    for (asked, expected) in [(0, 1), (1, 1), (60, 60)] {
+        let planner = Scripted { check_after: Some(asked), ..scripted() };
+        let thought = pass(&planner, &job, &with_services(seen(9, all("Running"))));
+        assert_eq!(thought.check_after, Some(SignedDuration::from_secs(expected)), "{asked}");
+    }
 }
 
 #[test]

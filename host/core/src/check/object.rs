@@ -1,0 +1,126 @@
+//! Extra objects: of a kind that is announced and granted, and with nothing in them by which a plugin would get further.
+
+use serde_json::Value;
+
+use super::scope::Scope;
+use super::{
+    Checked, Fault, PlanFault, at, container, forbidden, invalid, no_twins, only, quoted, rbac, size, valid, within,
+};
+use crate::contract::{JobPlan, Object, ObjectKind};
+use crate::fill::Filler;
+use crate::json;
+use crate::name;
+
+/// The objects of a plan, completed: what is checked is what will be made.
+pub(super) fn filled(plan: &JobPlan, filler: &Filler<'_>) -> Result<Vec<Value>, PlanFault> {
+    let fill = |(index, planned): (usize, &Object)| {
+        let path = format!("objects[{index}].object");
+        size::parse(&planned.object.json).map_err(|fault| PlanFault { path: path.clone(), ..fault })?;
+        filler.fragment(&planned.object, "it", None).map_err(|error| at(&path, Fault::Unfillable(error)))
+    };
+    plan.objects.iter().enumerate().map(fill).collect()
+}
+
+pub(super) fn check(scope: &Scope<'_>) -> Checked {
+    let planned = scope.plan.objects.iter().zip(scope.objects).enumerate();
+    for (index, (planned, object)) in planned {
+        within(&format!("objects[{index}]"), check_one(planned, object, scope))?;
+    }
+    let names = scope.objects.iter().map(|object| {
+        let [api_version, kind, name] = ["/apiVersion", "/kind", "/metadata/name"].map(|at| json::text(object, at));
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        [group, kind, name].join("/")
+    });
+    let names: Vec<_> = names.collect();
+    no_twins(names.iter().map(String::as_str), "objects")
+}
+
+fn check_one(planned: &Object, object: &Value, scope: &Scope<'_>) -> Checked {
+    let [api_version, kind] = ["/apiVersion", "/kind"].map(|at| json::text(object, at).to_owned());
+    let kind = ObjectKind { api_version, kind };
+    let said = format!("{} {}", kind.api_version, kind.kind);
+    let is_announced = scope.allowed.announced.contains(&kind);
+    within("object.kind", valid(is_announced, &said, "a kind that the plugin announced"))?;
+    if !scope.allowed.grants.has_kind(&kind) {
+        return Err(at("object.kind", Fault::NotGranted(quoted(&said))));
+    }
+    within("object.metadata", check_metadata(object.get("metadata").unwrap_or(&Value::Null)))?;
+    if rbac::is_of(&kind) {
+        return rbac::check(planned, object, scope);
+    }
+    within("object", check_content(&kind, object, scope))
+}
+
+fn check_content(kind: &ObjectKind, object: &Value, scope: &Scope<'_>) -> Checked {
+    match (kind.api_version.as_str(), kind.kind.as_str()) {
+        ("v1", "ConfigMap") => {
+            only(object, &["apiVersion", "binaryData", "data", "immutable", "kind", "metadata"], forbidden)
+        }
+        ("v1", "ServiceAccount") => {
+            // Clouds give rights to accounts by their annotations.
+            within("metadata", only(object.get("metadata").unwrap_or(&Value::Null), &["labels", "name"], forbidden))?;
+            only(object, &["apiVersion", "automountServiceAccountToken", "kind", "metadata"], forbidden)
+        }
+        (_, "HorizontalPodAutoscaler") => {
+            let at = "/spec/scaleTargetRef";
+            let target = object.pointer(at).unwrap_or(&Value::Null);
+            let api_version = format!("{}/{}", scope.kind.group, scope.kind.version);
+            let job = [api_version.as_str(), &scope.kind.kind, &scope.job.name];
+            let is_job = ["/apiVersion", "/kind", "/name"].map(|at| json::text(target, at)) == job;
+            if is_job { Ok(()) } else { within("spec.scaleTargetRef", Err(invalid(target, "the job"))) }
+        }
+        _ => match object.get("status") {
+            Some(status) => within("status", Err(forbidden(status))),
+            None => container::check_pods(object, scope),
+        },
+    }
+}
+
+/// Of the metadata a plan says name, labels and annotations; the rest is the host's and the API server's.
+fn check_metadata(metadata: &Value) -> Checked {
+    only(metadata, &["annotations", "labels", "name"], forbidden)?;
+    let name = json::text(metadata, "/name");
+    let is_name = name.len() <= MAX_NAME && name.split('.').all(name::is_dns_label);
+    within("name", valid(is_name, name, "a name of an object"))?;
+    ["labels", "annotations"].into_iter().try_for_each(|map| {
+        let value = metadata.get(map).unwrap_or(&Value::Null);
+        match value {
+            Value::Null => Ok(()),
+            Value::Object(fields) => {
+                let check = |(key, value): (&String, &Value)| check_entry(map, key, value);
+                within(map, fields.iter().try_for_each(check))
+            }
+            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                within(map, Err(invalid(value, "an object")))
+            }
+        }
+    })
+}
+
+/// Whose labels and annotations others act on: Kubernetes and what belongs to it, and this operator.
+const RESERVED: [&str; 5] = ["k8s.io", "kubeflow.org", "kubernetes.io", "trainyard.dev", "x-k8s.io"];
+
+fn check_entry(map: &str, key: &str, value: &Value) -> Checked {
+    let (domain, name) = key.split_once('/').unwrap_or(("", key));
+    let is_domain = key.len() == name.len() || (domain.len() <= MAX_NAME && domain.split('.').all(name::is_dns_label));
+    valid(is_domain && is_label(name) && !name.is_empty(), key, "a key of labels and annotations")?;
+    let is_below =
+        |reserved: &str| domain.strip_suffix(reserved).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    if RESERVED.into_iter().any(is_below) {
+        return Err(at("", Fault::Forbidden(quoted(key))));
+    }
+    let is_value = value.as_str().is_some_and(|text| map == "annotations" || is_label(text));
+    if is_value { Ok(()) } else { within(key, Err(invalid(value, "a value of a label or an annotation"))) }
+}
+
+fn is_label(text: &str) -> bool {
+    let is_edge = |each: Option<char>| each.is_none_or(|each| each.is_ascii_alphanumeric());
+    let is_inner = |each: char| each.is_ascii_alphanumeric() || matches!(each, '-' | '_' | '.');
+    text.len() <= name::MAX_LABEL
+        && text.chars().all(is_inner)
+        && is_edge(text.chars().next())
+        && is_edge(text.chars().last())
+}
+
+/// The longest name of an object, in bytes.
+const MAX_NAME: usize = 253;
