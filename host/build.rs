@@ -23,7 +23,12 @@ fn main() -> Result<()> {
         let file = out.join(format!("{name}.wasm"));
         fs::write(&file, component).with_context(|| file.display().to_string())?;
         let component = format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm\"))");
-        list.push(format!("Bundled {{ name: {name:?}, kinds: &{kinds:?}, component: {component} }},\n"));
+        let grants = package.join("grants.json");
+        let grants = grants.is_file().then(|| fs::read_to_string(&grants)).transpose();
+        let grants = grants.with_context(|| format!("the grants of {name}"))?;
+        list.push(format!(
+            "Bundled {{ name: {name:?}, kinds: &{kinds:?}, component: {component}, grants: {grants:?} }},\n"
+        ));
         println!("cargo::rerun-if-changed={}", package.display());
     }
     fs::write(out.join("bundled.rs"), format!("&[\n{}]\n", list.concat())).context("bundled.rs")?;

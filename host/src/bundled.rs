@@ -9,6 +9,8 @@ pub struct Bundled {
     pub kinds: &'static [&'static str],
     /// Its bytes.
     pub component: &'static [u8],
+    /// What its plans may do beyond the safe set: the JSON of its `grants.json`. None: nothing.
+    pub grants: Option<&'static str>,
 }
 
 /// All of them.

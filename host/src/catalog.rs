@@ -2,6 +2,8 @@
 //!
 //! A bundled plugin and a file are loaded by the same path. A file's kind takes the place of a bundled one.
 
+mod granted;
+mod planner;
 mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,15 +12,16 @@ use std::sync::Arc;
 use std::thread;
 
 use serde_json::Value;
-use trainyard_core::contract::{Assessment, Context, Issue, JobPlan, Json, Kind, ObjectKind, Observed};
+use trainyard_core::contract::{Kind, ObjectKind};
 use trainyard_core::fill::Addresses;
 use trainyard_core::gang::GangScheduler;
-use trainyard_core::planner::{Planner, PlannerError};
+use trainyard_core::grants::Grants;
 use trainyard_core::think::Framework;
 
+pub use self::granted::{Granted, GrantsError};
 pub use self::settings::{Setting, SettingError};
 use crate::bundled::{BUNDLED, Bundled};
-use crate::plugin::{CallError, Engine, Limits, LoadError, Plugin};
+use crate::plugin::{Engine, Limits, LoadError, Plugin};
 
 /// Kinds, each with the plugin that plans for it.
 #[derive(Clone)]
@@ -27,6 +30,7 @@ pub struct Catalog {
 }
 
 /// A kind, and all that is needed to think about a job of it.
+#[derive(Clone)]
 pub struct LoadedKind {
     /// What the plugin says of it.
     pub kind: Kind,
@@ -36,6 +40,8 @@ pub struct LoadedKind {
     pub plugin: Plugin,
     /// The admin's settings for the plugin.
     pub settings: Value,
+    /// What its plans may do beyond the safe set.
+    pub grants: Grants,
 }
 
 /// Why there is no catalog.
@@ -72,6 +78,9 @@ pub enum CatalogError {
     /// A setting that no plugin takes.
     #[error(transparent)]
     Setting(#[from] SettingError),
+    /// Grants that cannot be read, or are nobody's.
+    #[error(transparent)]
+    Grants(#[from] GrantsError),
 }
 
 /// Which bundled plugins are loaded. To compile one takes longer than most commands.
@@ -98,23 +107,25 @@ impl Catalog {
     pub fn load(engine: &Engine, files: &[PathBuf], settings: &[Setting], needs: &Needs) -> Result<Self, CatalogError> {
         let mut sources: Vec<Source> = Vec::new();
         for bundled in needs.of(settings) {
-            sources.push(Source { from: bundled.name.to_owned(), bytes: bundled.component.into(), is_file: false });
+            let (from, grants) = (bundled.name.to_owned(), granted::of_bundled(bundled));
+            sources.push(Source { from, bytes: bundled.component.into(), grants, is_file: false });
         }
         for path in files {
             let bytes = std::fs::read(path);
             let bytes = bytes.map_err(|source| CatalogError::Unreadable { path: path.clone(), source })?;
-            sources.push(Source { from: path.display().to_string(), bytes, is_file: true });
+            sources.push(Source { from: path.display().to_string(), bytes, grants: Grants::default(), is_file: true });
         }
         let plugins = load_all(engine, &sources)?;
         let kinds = claims(&sources, &plugins)?;
-        let named: Vec<_> = kinds.iter().map(|(_, plugin)| plugin.description()).collect();
+        let named: Vec<_> = kinds.iter().map(|(_, plugin, _)| plugin.description()).collect();
         settings::check(&named, settings)?;
-        let loaded = kinds.iter().map(|(kind, plugin)| {
+        let loaded = kinds.iter().map(|(kind, plugin, grants)| {
             Ok(Arc::new(LoadedKind {
                 kind: (*kind).clone(),
                 announced: plugin.description().objects.clone(),
                 plugin: (*plugin).clone(),
                 settings: settings::of(plugin.description(), settings)?,
+                grants: (*grants).clone(),
             }))
         });
         Ok(Self { kinds: loaded.collect::<Result<_, SettingError>>()? })
@@ -180,7 +191,9 @@ impl LoadedKind {
     pub fn framework<'a>(&'a self, addresses: &'a Addresses) -> Framework<'a> {
         Framework {
             kind: &self.kind,
+            plugin: &self.plugin.description().name,
             announced: &self.announced,
+            grants: &self.grants,
             planner: &self.plugin,
             settings: &self.settings,
             addresses,
@@ -194,32 +207,6 @@ impl std::fmt::Display for LoadedKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.api_version(), self.kind.kind)
     }
-}
-
-impl Planner for Plugin {
-    fn defaults(&self, ctx: &Context) -> Result<Json, PlannerError> {
-        self.default(ctx).map_err(planner_error)
-    }
-
-    fn validate(&self, ctx: &Context, old: Option<&str>) -> Result<Vec<Issue>, PlannerError> {
-        Self::validate(self, ctx, old).map_err(planner_error)
-    }
-
-    fn plan(&self, ctx: &Context) -> Result<JobPlan, PlannerError> {
-        Self::plan(self, ctx).map_err(planner_error)
-    }
-
-    fn assess(&self, ctx: &Context, seen: &Observed) -> Result<Assessment, PlannerError> {
-        Self::assess(self, ctx, seen).map_err(planner_error)
-    }
-}
-
-fn planner_error(error: CallError) -> PlannerError {
-    if let CallError::Refused(refusal) = error {
-        return PlannerError::Refused(refusal);
-    }
-    let kind = if error.is_repeatable() { PlannerError::Faulty } else { PlannerError::Unavailable };
-    kind(error.to_string())
 }
 
 impl Needs {
@@ -249,6 +236,7 @@ impl Needs {
 struct Source {
     from: String,
     bytes: Vec<u8>,
+    grants: Grants,
     is_file: bool,
 }
 
@@ -266,8 +254,11 @@ fn load_all(engine: &Engine, sources: &[Source]) -> Result<Vec<Plugin>, CatalogE
     })
 }
 
+/// A kind, who plans for it, and what that may do.
+type Claim<'a> = (&'a Kind, &'a Plugin, &'a Grants);
+
 /// Which plugin a kind belongs to.
-fn claims<'a>(sources: &'a [Source], plugins: &'a [Plugin]) -> Result<Vec<(&'a Kind, &'a Plugin)>, CatalogError> {
+fn claims<'a>(sources: &'a [Source], plugins: &'a [Plugin]) -> Result<Vec<Claim<'a>>, CatalogError> {
     let mut order = Vec::new();
     let mut owners: BTreeMap<String, (&Source, &Kind, &Plugin)> = BTreeMap::new();
     for (source, plugin) in sources.iter().zip(plugins) {
@@ -286,7 +277,8 @@ fn claims<'a>(sources: &'a [Source], plugins: &'a [Plugin]) -> Result<Vec<(&'a K
             }
         }
     }
-    Ok(order.iter().filter_map(|name| owners.get(name)).map(|(_, kind, plugin)| (*kind, *plugin)).collect())
+    let claims = order.iter().filter_map(|name| owners.get(name));
+    Ok(claims.map(|(source, kind, plugin)| (*kind, *plugin, &source.grants)).collect())
 }
 
 fn api_version(kind: &Kind) -> String {

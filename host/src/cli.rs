@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::catalog::Setting;
+use crate::catalog::{Granted, Setting};
 
 pub use self::operator::{Listen, LogFormat, OperatorOptions};
 pub use self::plugin::{InspectOptions, InspectOutput, PluginCommand, PullOptions, PushOptions, RegistryOptions};
@@ -100,6 +100,10 @@ pub struct PluginOptions {
     /// A setting of a plugin (repeatable)
     #[arg(long = "set", value_name = "PLUGIN.SETTING=VALUE")]
     pub settings: Vec<Setting>,
+    /// What plans of a plugin may do beyond the safe set, in place of what it may: YAML with objects, images and the
+    /// like (repeatable)
+    #[arg(long = "grants", value_name = "PLUGIN=FILE")]
+    pub grants: Vec<Granted>,
 }
 
 /// `trainyard run`.

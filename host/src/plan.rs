@@ -64,7 +64,8 @@ const CALLS: NonZeroU32 = NonZeroU32::MIN.saturating_add(127);
 /// The plugins that a command works with.
 pub fn catalog(options: &PluginOptions, needs: &Needs) -> Result<Catalog, Failure> {
     let engine = Engine::new(CALLS, Compiler::Child(CompileLimits::default())).map_err(Failure::trouble)?;
-    Catalog::load(&engine, &options.plugins, &options.settings, needs).map_err(input)
+    let catalog = Catalog::load(&engine, &options.plugins, &options.settings, needs);
+    catalog.and_then(|catalog| catalog.with_grants(&options.grants)).map_err(input)
 }
 
 /// The jobs of a file, each with its plugin.

@@ -137,8 +137,8 @@ impl Yard {
         let (feed, services_seen) = self::feed("services", self.stores.services.clone(), wakers);
         self.watches.spawn(watch::follow(services, feed, owned(wakers)));
         let mut seen = vec![pods_seen, services_seen];
-        let announced: BTreeSet<_> = kinds.iter().flat_map(|kind| &kind.announced).collect();
-        for object in announced {
+        let granted: BTreeSet<_> = kinds.iter().flat_map(|kind| kind.objects()).collect();
+        for object in &granted {
             let resource = api::resource(&object.api_version, &object.kind);
             let types = TypeMeta { api_version: object.api_version.clone(), kind: object.kind.clone() };
             let store = Arc::<Store<_>>::default();

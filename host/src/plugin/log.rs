@@ -1,5 +1,7 @@
 //! What a plugin says: its log lines go to ours, at its own level, as long as its budget lasts.
 
+use trainyard_core::line;
+
 use super::limits::Limits;
 
 /// The levels of the contract.
@@ -51,8 +53,11 @@ impl LogBudget {
 
 /// A plugin's text without line ends and terminal escapes, with which it could forge what others say.
 pub(crate) fn one_line(text: &str) -> String {
-    text.replace(char::is_control, " ")
+    line::of(text, LONGEST)
 }
+
+/// Of a line, in bytes.
+const LONGEST: usize = 8192;
 
 #[cfg(test)]
 mod tests {

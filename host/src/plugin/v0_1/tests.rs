@@ -16,8 +16,8 @@ fn survives<C: Serialize + DeserializeOwned, M: Serialize + DeserializeOwned + P
     assert_eq!(back, *model);
 }
 
-fn text(text: &str) -> String {
-    text.to_owned()
+fn text<T: From<&'static str>>(text: &'static str) -> T {
+    text.into()
 }
 
 fn issues() -> Vec<Issue> {
