@@ -42,6 +42,8 @@ pub struct LoadedKind {
     pub settings: Value,
     /// What its plans may do beyond the safe set.
     pub grants: Grants,
+    /// The plugin's digest, where others for the kind may be loaded beside it, and a job stays with the one it began with.
+    pub pin: Option<String>,
 }
 
 /// Why there is no catalog.
@@ -126,6 +128,7 @@ impl Catalog {
                 plugin: (*plugin).clone(),
                 settings: settings::of(plugin.description(), settings)?,
                 grants: (*grants).clone(),
+                pin: None,
             }))
         });
         Ok(Self { kinds: loaded.collect::<Result<_, SettingError>>()? })
@@ -192,6 +195,7 @@ impl LoadedKind {
         Framework {
             kind: &self.kind,
             plugin: &self.plugin.description().name,
+            digest: self.pin.as_deref(),
             announced: &self.announced,
             grants: &self.grants,
             planner: &self.plugin,

@@ -27,6 +27,9 @@ pub struct JobStatus {
     /// Pods replaced so far, where something counts them: a back-off limit or the plugin. v1 has no such field.
     #[serde(skip_serializing_if = "is_zero")]
     pub restarts: u32,
+    /// Of the plugin that planned the pods, where several may be loaded for the kind. v1 has no such field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plugin_digest: Option<String>,
     /// What we do not know.
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,

@@ -31,6 +31,8 @@ pub struct Framework<'a> {
     pub kind: &'a Kind,
     /// The plugin's name, for people.
     pub plugin: &'a str,
+    /// Its digest, where the job has to stay with it whatever is loaded later.
+    pub digest: Option<&'a str>,
     /// Kinds of extra object that the plugin announced.
     pub announced: &'a [ObjectKind],
     /// What its plans may do.
@@ -51,7 +53,7 @@ pub struct Thought {
     /// When it says something new.
     pub status: Option<JobStatus>,
     /// Whether the status may be left to a later pass: it is the job's first, all it says is that the job is there, and
-    /// its pods are being made, or were within [`YOUNG`] and may run soon.
+    /// its pods are being made, or were within [`YOUNG`] and may run soon. One that says who planned goes before the pods.
     pub may_wait: bool,
     /// Changes to the cluster.
     pub batches: Vec<Batch>,
@@ -207,7 +209,8 @@ impl<'a> Pass<'a> {
         let makes_pods = self.thought.batches.iter().flatten().any(|action| matches!(action, Action::CreatePod { .. }));
         let says_little =
             self.old.conditions.is_empty() && self.status.conditions.len() == 1 && !self.status.is_finished();
-        self.thought.may_wait = says_little && (makes_pods || self.is_young);
+        let says_who_planned = self.status.plugin_digest != self.old.plugin_digest;
+        self.thought.may_wait = says_little && !says_who_planned && (makes_pods || self.is_young);
         self.thought.status = (!self.status.says_the_same_as(&self.old)).then_some(self.status);
         self.thought
     }

@@ -106,6 +106,7 @@ pub(super) fn status() -> Value {
                 "items": condition(),
             },
             "lastReconcileTime": time("When the operator last held back pods for their gang."),
+            "pluginDigest": text("Of the plugin that planned the job, which stays with it. Only of kinds of a FrameworkPlugin."),
             "replicaStatuses": {
                 "description": "The pods of the job, counted by replica type.",
                 "type": "object",

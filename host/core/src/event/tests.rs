@@ -130,6 +130,7 @@ fn told(verdicts: Vec<Verdict>, change: &dyn Fn(&mut Value), pods: Vec<Pod>) -> 
     let framework = Framework {
         kind: &fixture::kind(),
         plugin: "test",
+        digest: None,
         grants: &Grants::default(),
         announced: &[],
         planner: &planner,

@@ -18,6 +18,7 @@ fn pass(scheduler: &GangScheduler, planner: &Scripted, job: &Value, observed: &O
     let framework = Framework {
         kind: &fixture::kind(),
         plugin: "test",
+        digest: None,
         grants: &Grants::default(),
         announced: &[],
         planner,

@@ -38,6 +38,9 @@ impl Pass<'_> {
         let running: BTreeSet<_> = running.map(|pod| pod.meta.name.clone()).collect();
         let filler = Filler { kind, job, network: plan.network, addresses, running: &running };
         check::plan(&plan, &filler, self.framework.allowed()).map_err(Trouble::fault)?;
+        if let Some(digest) = self.framework.digest {
+            self.status.plugin_digest = Some(digest.to_owned());
+        }
         let (changes, wait) = self.framework.gang.gather(&filler, &plan, &self.observed.gang);
         self.thought.batches.push(changes);
         if let Some(wait) = wait.filter(|_| self.has_no_pods()) {

@@ -16,6 +16,7 @@ fn pass(planner: &Scripted, object: &Value, observed: &Observed) -> Thought {
     let framework = Framework {
         kind: &fixture::kind(),
         plugin: "test",
+        digest: None,
         grants: &Grants::default(),
         announced: &[config_map()],
         planner,
