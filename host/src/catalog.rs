@@ -139,12 +139,6 @@ impl Catalog {
         &self.kinds
     }
 
-    /// The plugins of these kinds, each once.
-    pub fn plugins(&self) -> Vec<Plugin> {
-        let plugins = self.kinds.iter().map(|loaded| (loaded.plugin.digest(), loaded.plugin.clone()));
-        plugins.collect::<BTreeMap<_, _>>().into_values().collect()
-    }
-
     /// The kind of an object.
     pub fn find(&self, api_version: &str, kind: &str) -> Result<&Arc<LoadedKind>, UnknownKind> {
         let found = self.kinds.iter().find(|loaded| loaded.kind.kind == kind && loaded.api_version() == api_version);

@@ -5,6 +5,7 @@ mod admission;
 mod api;
 mod controller;
 mod events;
+mod extras;
 mod gangs;
 mod job_text;
 mod lease;
@@ -13,6 +14,7 @@ mod metrics;
 mod names;
 mod pace;
 mod queue;
+mod roster;
 mod serve;
 mod ssh;
 mod store;
@@ -33,6 +35,7 @@ use tokio::task::JoinSet;
 use tracing::info;
 
 use self::metrics::Metrics;
+use self::roster::Roster;
 use self::yard::Yard;
 use crate::catalog::{Catalog, Needs};
 use crate::cli::OperatorOptions;
@@ -60,7 +63,8 @@ pub fn operator(options: &OperatorOptions) -> Result<ExitCode, Failure> {
 
 /// Serves and works until SIGTERM or SIGINT.
 async fn run(options: &OperatorOptions, catalog: &Catalog) -> anyhow::Result<()> {
-    let metrics = Arc::new(Metrics::new(catalog.plugins()));
+    let roster = Arc::new(Roster::new(catalog));
+    let metrics = Arc::new(Metrics::new(roster.kinds()));
     let client = client(options, &metrics).await?;
     let mut servers = JoinSet::new();
     if let Some(listener) = serve::listen(options.metrics_bind_address, "metrics").await? {
@@ -73,10 +77,10 @@ async fn run(options: &OperatorOptions, catalog: &Catalog) -> anyhow::Result<()>
     }
     let (stop, stopped) = flag::channel(false);
     let reviews = metrics.reviews.clone();
-    let admission = admission::run(options, client.clone(), catalog, reviews, is_admitting, stopped);
+    let admission = admission::run(options, client.clone(), roster.kinds(), reviews, is_admitting, stopped);
     let mut admission = std::pin::pin!(admission);
     let worked = tokio::select! {
-        worked = work(options, client, catalog, metrics, is_ready) => worked,
+        worked = work(options, client, roster, metrics, is_ready) => worked,
         failed = &mut admission => return failed,
     };
     // Jobs are created until the very end.
@@ -90,7 +94,7 @@ async fn run(options: &OperatorOptions, catalog: &Catalog) -> anyhow::Result<()>
 async fn work(
     options: &OperatorOptions,
     client: Client,
-    catalog: &Catalog,
+    roster: Arc<Roster>,
     metrics: Arc<Metrics>,
     is_ready: flag::Sender<bool>,
 ) -> anyhow::Result<()> {
@@ -105,9 +109,7 @@ async fn work(
             _ = interrupt.recv() => return Ok(()),
         }
     }
-    let (stop, stopped) = flag::channel(false);
-    let mut yard = Yard::new(options, client, metrics, stopped);
-    let controllers = yard.open(options, catalog, is_ready);
+    let mut yard = Yard::new(options, client, metrics, roster);
     let keep = async {
         match &lease {
             Some(lease) => lease.keep().await,
@@ -118,15 +120,15 @@ async fn work(
         _ = term.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
         lost = keep => lost,
+        () = yard.open(is_ready) => Ok(()),
     };
     info!("stopping");
-    stop.send_replace(true);
-    let ended = tokio::time::timeout(GRACE, controllers.join_all()).await;
+    let ended = tokio::time::timeout(GRACE, yard.close()).await;
     if let Some(lease) = &lease {
         lease.release().await;
     }
     lost?;
-    ended.map(drop).context("passes under way did not end in time")
+    ended.context("passes under way did not end in time")
 }
 
 async fn client(options: &OperatorOptions, metrics: &Metrics) -> anyhow::Result<Client> {

@@ -147,10 +147,8 @@ mod tests {
         assert_eq!(read("images: ['alpine:*']"), Ok(Grants { images, ..Grants::default() }));
         let file = file.display();
         let unknown = read("image: x").unwrap_err();
-        assert!(
-            unknown.starts_with(&format!("--grants ring: {file} holds no grants: unknown field `image`")),
-            "{unknown}"
-        );
+        assert!(unknown.starts_with(&format!("--grants ring: {file} holds no grants: ")), "{unknown}");
+        assert!(unknown.contains("unknown field `image`"), "{unknown}");
         let missing = granted.read().map_err(|error| chain(&error));
         let expected = format!("--grants ring: cannot read {file}: No such file or directory (os error 2)");
         assert_eq!(missing, Err(expected));

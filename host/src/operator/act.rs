@@ -16,9 +16,10 @@ use trainyard_core::json::{self, text};
 use trainyard_core::observed::{self, Meta, Pod};
 
 use super::api::{Api, ApiError};
+use super::extras::Extras;
 use super::gangs::Gangs;
 use super::metrics::Metrics;
-use super::names::{Names, Waiting};
+use super::names::Waiting;
 use super::store::{Id, Store, Version};
 use super::watch::{Kept, PodObject, version};
 
@@ -27,31 +28,17 @@ use super::watch::{Kept, PodObject, version};
 pub(super) struct Stores {
     pub(super) pods: Arc<Store<Pod>>,
     pub(super) services: Arc<Store<Meta>>,
-    /// By `apiVersion` and `kind`.
-    pub(super) objects: BTreeMap<(String, String), Arc<Store<Value>>>,
+    pub(super) extras: Extras,
     pub(super) gangs: Arc<Gangs>,
-    /// Of all objects of these kinds, ours or not.
-    pub(super) names: BTreeMap<ObjectKind, Arc<Names>>,
-    /// Which jobs look at which of them.
+    /// Which jobs look at which objects of others.
     pub(super) waiting: Arc<Waiting>,
 }
 
 impl Stores {
-    /// The extra objects of a job.
-    pub(super) fn objects_of(&self, owner: &str) -> Vec<Arc<Value>> {
-        self.objects.values().flat_map(|store| store.of(owner)).collect()
-    }
-
     /// The names that are taken in a namespace, of those kinds.
     pub(super) fn names_of(&self, kinds: &[ObjectKind], namespace: &str) -> BTreeMap<ObjectKind, Arc<observed::Names>> {
-        let known = kinds.iter().filter_map(|kind| Some((kind.clone(), self.names.get(kind)?.of(namespace))));
+        let known = kinds.iter().filter_map(|kind| Some((kind.clone(), self.extras.of(kind)?.names.of(namespace))));
         known.collect()
-    }
-
-    /// Where objects of that kind are kept; nowhere, if none is watched.
-    fn like(&self, object: &Value) -> Arc<Store<Value>> {
-        let key = (text(object, "/apiVersion").to_owned(), text(object, "/kind").to_owned());
-        self.objects.get(&key).cloned().unwrap_or_default()
     }
 }
 
@@ -97,7 +84,7 @@ impl Actor<'_> {
                 self.create::<PartialObjectMeta<_>, _>(service, &self.stores.services).await
             }
             Action::CreateObject { object, existing } => {
-                match self.create::<DynamicObject, _>(object, &self.stores.like(object)).await {
+                match self.create::<DynamicObject, _>(object, &self.stores.extras.like(object)).await {
                     Err(ApiError::AlreadyExists(_)) if *existing == ObjectExisting::UseAny => Ok(None),
                     done => done,
                 }
@@ -105,11 +92,11 @@ impl Actor<'_> {
             Action::CreateSshKey(secret) => {
                 let mut secret = secret.clone();
                 json::merge(&mut secret, &super::ssh::new_key());
-                self.create::<DynamicObject, _>(&secret, &self.stores.like(&secret)).await
+                self.create::<DynamicObject, _>(&secret, &self.stores.extras.like(&secret)).await
             }
             Action::ReplaceObject(object) => {
                 let stored: DynamicObject = self.api.replace(object).await?;
-                Ok(Some(self.keep(stored, &self.stores.like(object))))
+                Ok(Some(self.keep(stored, &self.stores.extras.like(object))))
             }
             Action::DeletePod(target) => {
                 let deleting = |pod: &Pod| Pod { meta: Meta { deleting: true, ..pod.meta.clone() }, ..pod.clone() };
@@ -121,7 +108,7 @@ impl Actor<'_> {
             }
             Action::DeleteObject(object) => {
                 let gone = self.api.delete(object, &target(object)).await?;
-                self.stores.like(object).remove(&self.id(&target(object)));
+                self.stores.extras.like(object).remove(&self.id(&target(object)));
                 Ok(gone.map(|_| text(object, "/metadata/uid").to_owned()))
             }
             Action::CreatePodGroup(group) => {

@@ -15,6 +15,7 @@ mod server;
 mod switch;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
@@ -22,10 +23,10 @@ use tokio::sync::watch as flag;
 use tokio::time::sleep;
 use tracing::warn;
 
-use self::configuration::{Hook, Service};
+use self::configuration::Service;
 use self::keeper::{Keeper, Names};
 pub(super) use self::metrics::Reviews;
-use crate::catalog::Catalog;
+use super::roster::Kinds;
 use crate::cli::OperatorOptions;
 
 /// After the API server has forbidden something: an admin may think better of it.
@@ -36,7 +37,7 @@ const FORBIDDEN: Duration = Duration::from_mins(10);
 pub(super) async fn run(
     options: &OperatorOptions,
     client: Client,
-    catalog: &Catalog,
+    kinds: flag::Receiver<Arc<Kinds>>,
     reviews: Reviews,
     is_ready: flag::Sender<bool>,
     stopped: flag::Receiver<bool>,
@@ -48,12 +49,11 @@ pub(super) async fn run(
         return Ok(());
     }
     let (show, shown) = flag::channel(None);
-    let hooks = catalog.kinds().iter().map(|kind| (Hook::of(&kind.kind), kind.clone())).collect::<Vec<_>>();
     let is_demanded = options.webhook == Some(true);
     let mut keeper = Keeper::new(
         &client,
         names(options),
-        hooks.iter().map(|(hook, _)| hook.clone()).collect(),
+        kinds.clone(),
         is_demanded || is_in_cluster(options),
         show,
         is_ready.clone(),
@@ -67,7 +67,7 @@ pub(super) async fn run(
             sleep(FORBIDDEN).await;
         }
     };
-    let router = review::router(hooks, &reviews);
+    let router = review::router(kinds, reviews);
     let serve = server::serve(options.webhook_server_port, shown, router, stopped.clone());
     tokio::select! {
         () = keep => Ok(()),

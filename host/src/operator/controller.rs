@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch as flag};
 use tracing::{error, info, warn};
 use trainyard_core::contract::ObjectKind;
+use trainyard_core::event::Event;
 use trainyard_core::fill::Addresses;
 use trainyard_core::json::text;
 use trainyard_core::observed::Observed;
@@ -22,13 +23,17 @@ use super::job_text::JobText;
 use super::metrics::{Metrics, Outcome as Measured, Work};
 use super::pace::Pace;
 use super::queue::Outcome;
+use super::roster::{Plans, Roster};
 use super::store::{Id, Store, Version};
-use super::watch::JobKey;
+use super::watch::{JobKey, KindKey};
 use crate::catalog::LoadedKind;
 
 /// All that a pass over a job of one kind needs.
 pub(super) struct Controller {
-    pub(super) kind: Arc<LoadedKind>,
+    pub(super) kind: KindKey,
+    /// Who plans, now.
+    pub(super) plans: flag::Receiver<Arc<Plans>>,
+    pub(super) roster: Arc<Roster>,
     pub(super) api: Api,
     pub(super) jobs: Arc<Store<JobText>>,
     pub(super) stores: Stores,
@@ -67,17 +72,15 @@ impl Controller {
         };
         let job = job.read();
         let uid = text(&job, "/metadata/uid");
-        let turn = self.turns.acquire().await; // never closed
-        let mut observed = Observed {
-            now: now(),
-            pods: self.stores.pods.of(uid),
-            services: self.stores.services.of(uid),
-            objects: self.stores.objects_of(uid),
-            gang: self.stores.gangs.seen(uid),
-            names: self.stores.names_of(&self.kind.announced, &key.namespace),
+        let plans = self.plans.borrow().clone();
+        let kind = match plans.of(&job) {
+            Ok(kind) => kind,
+            Err(digest) => return self.miss(&owner, &job, &digest).await,
         };
+        let turn = self.turns.acquire().await; // never closed
+        let mut observed = self.observe(kind, key, uid);
         let thought = tokio::task::block_in_place(|| {
-            let framework = self.kind.framework(&self.addresses);
+            let framework = kind.framework(&self.addresses);
             think(&Framework { gang: &self.stores.gangs.scheduler, ..framework }, &job, &observed)
         });
         drop(turn);
@@ -88,45 +91,60 @@ impl Controller {
         let changes = thought.as_ref().map_or(0, |thought| thought.batches.iter().map(Vec::len).sum::<usize>());
         let status = thought.as_ref().ok().and_then(|thought| thought.status.as_ref()?.conditions.last().cloned());
         let done = match thought {
-            Ok(thought) => self.act(&owner, &job, thought, &observed).await,
+            Ok(thought) => self.act(kind, &owner, &job, thought, &observed).await,
             Err(error) => Err(error.into()),
         };
-        let framework = self.framework();
+        let framework = framework(kind);
         match done {
             Ok(outcome) => {
                 self.metrics.pass(framework, if is_settled { Measured::Settled } else { Measured::Acted });
                 if !is_settled {
                     let status = status.map(|last| last.reason);
-                    info!(
-                        job = owner,
-                        kind = self.kind.kind.kind,
-                        pods = observed.pods.len(),
-                        changes,
-                        status,
-                        "reconciled"
-                    );
+                    info!(job = owner, kind = self.kind.1, pods = observed.pods.len(), changes, status, "reconciled");
                 }
                 if has_gone { Outcome::Again(Duration::ZERO) } else { outcome }
             }
             Err(error) => {
                 self.metrics.pass(framework, Measured::Failed);
-                error!(job = owner, kind = self.kind.kind.kind, %error, "a pass failed and is made again");
+                error!(job = owner, kind = self.kind.1, %error, "a pass failed and is made again");
                 Outcome::Failed
             }
+        }
+    }
+
+    fn observe(&self, kind: &LoadedKind, key: &JobKey, uid: &str) -> Observed {
+        Observed {
+            now: now(),
+            pods: self.stores.pods.of(uid),
+            services: self.stores.services.of(uid),
+            objects: self.stores.extras.of_job(uid),
+            gang: self.stores.gangs.seen(uid),
+            names: self.stores.names_of(&kind.announced, &key.namespace),
         }
     }
 
     /// The job is woken when one of these objects of others goes. Answers whether all are still there.
     fn wait_for(&self, key: &JobKey, uid: &str, others: &[(ObjectKind, String)]) -> bool {
         let named = others.iter().map(|(kind, name)| (kind.clone(), key.namespace.clone(), name.clone()));
-        let kind = (self.kind.api_version(), self.kind.kind.kind.clone());
-        self.stores.waiting.set(kind, key.clone(), named.collect());
-        let names = |kind: &ObjectKind| self.stores.names.get(kind).map(|names| names.of(&key.namespace));
+        self.stores.waiting.set(self.kind.clone(), key.clone(), named.collect());
+        let names = |kind: &ObjectKind| self.stores.extras.of(kind).map(|extra| extra.names.of(&key.namespace));
         others.iter().all(|(kind, name)| names(kind).is_some_and(|names| names.get(name).is_some_and(|by| by != uid)))
+    }
+
+    /// A job whose plugin is not loaded is left as it is: another version might plan something else. It is looked at again
+    /// when the plugin is there.
+    async fn miss(&self, owner: &str, job: &Value, digest: &str) -> Outcome {
+        if self.roster.miss(&self.kind, digest) {
+            warn!(job = owner, kind = self.kind.1, digest, "the plugin that planned this job is not loaded");
+        }
+        let message = format!("plugin {digest}, which planned this job, is not loaded; the job is left as it is");
+        self.recorder.tell(job, vec![Event::warning("PluginMissing", message, digest)], now()).await;
+        Outcome::Done
     }
 
     async fn act(
         &self,
+        kind: &LoadedKind,
         owner: &str,
         job: &Value,
         mut thought: Thought,
@@ -135,15 +153,14 @@ impl Controller {
         let said = (thought.status.take(), std::mem::take(&mut thought.counts));
         let waits = thought.may_wait && (!thought.batches.is_empty() || self.pace.is_high());
         let (waiting, said) = if waits { (Some(said), (None, vec![])) } else { (None, said) };
-        let Some(job) = self.remember(owner, job, said).await? else { return Ok(Outcome::Again(SOON)) };
+        let Some(job) = self.remember(kind, owner, job, said).await? else { return Ok(Outcome::Again(SOON)) };
         let deletes_job =
             thought.batches.iter().flatten().any(|action| matches!(action, trainyard_core::action::Action::DeleteJob));
-        let actor =
-            Actor { api: &self.api, stores: &self.stores, metrics: &self.metrics, kind: &self.kind.kind, job: &job };
+        let actor = Actor { api: &self.api, stores: &self.stores, metrics: &self.metrics, kind: &kind.kind, job: &job };
         self.pace.count(thought.batches.iter().map(Vec::len).sum());
         let (told, done) = actor.act(thought.batches).await;
         if deletes_job && done.is_ok() {
-            self.metrics.deleted(self.framework(), text(&job, "/metadata/namespace"));
+            self.metrics.deleted(framework(kind), text(&job, "/metadata/namespace"));
             // Its pods wake it while they go: the watch of jobs may be behind theirs, and it would be deleted twice.
             self.jobs.remove(&Self::id(owner, &job));
         }
@@ -152,7 +169,7 @@ impl Controller {
         let waits = waiting.as_ref().map(|_| self.pace.moment());
         if let (Err(_), Some(said)) = (&done, waiting) {
             // That pods cannot be made is no reason not to say that the job is there.
-            self.remember(owner, &job, said).await?;
+            self.remember(kind, owner, &job, said).await?;
         }
         done?;
         Ok(checks.into_iter().chain(waits).min().map_or(Outcome::Done, Outcome::Again))
@@ -161,6 +178,7 @@ impl Controller {
     /// Writes the status and counts what it says; answers the job as it is now, None where it is not what it was.
     async fn remember(
         &self,
+        kind: &LoadedKind,
         owner: &str,
         job: &Value,
         (status, counts): (Option<JobStatus>, Vec<Count>),
@@ -171,14 +189,14 @@ impl Controller {
                 Ok(stored) => job = self.keep(owner, stored),
                 // Somebody else was quicker, or the job has gone: the watch brings what is there now.
                 Err(ApiError::Conflict(why) | ApiError::NotFound(why)) => {
-                    warn!(job = owner, kind = self.kind.kind.kind, why, "the job is not what it was when it was read");
+                    warn!(job = owner, kind = self.kind.1, why, "the job is not what it was when it was read");
                     return Ok(None);
                 }
                 Err(error) => return Err(error),
             }
         }
         for count in counts {
-            self.metrics.count(count, self.framework(), text(&job, "/metadata/namespace"));
+            self.metrics.count(count, framework(kind), text(&job, "/metadata/namespace"));
         }
         Ok(Some(job))
     }
@@ -194,11 +212,11 @@ impl Controller {
         let field = |pointer| text(job, pointer).to_owned();
         Id { owner: owner.to_owned(), name: field("/metadata/name"), uid: field("/metadata/uid") }
     }
+}
 
-    /// Of the metrics: the plugin's name.
-    fn framework(&self) -> &str {
-        &self.kind.plugin.description().name
-    }
+/// Of the metrics: the plugin's name.
+fn framework(kind: &LoadedKind) -> &str {
+    &kind.plugin.description().name
 }
 
 /// When a job that somebody else changed is looked at again, should the watch not be quicker.

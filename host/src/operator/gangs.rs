@@ -15,7 +15,7 @@ use trainyard_core::gang::{GangScheduler, PodGroup, Seen};
 
 use super::api;
 use super::store::Store;
-use super::watch::{Wake, Wakers, code};
+use super::watch::{Wakers, code};
 use crate::cli::OperatorOptions;
 
 /// Shared by all controllers.
@@ -73,7 +73,7 @@ impl Gangs {
                 } else {
                     error!(api_version, "the kind PodGroup is not installed: jobs wait until it is");
                 }
-                wakers.0.values().for_each(|waker| drop(waker.send(Wake::All)));
+                wakers.all();
             }
         };
         events.inspect(move |event| match event {

@@ -6,7 +6,10 @@ mod process;
 mod requests;
 mod work;
 
+use std::sync::Arc;
+
 use prometheus::{IntCounter, IntCounterVec};
+use tokio::sync::watch as flag;
 use trainyard_core::action::Action;
 use trainyard_core::think::Count;
 
@@ -15,12 +18,12 @@ pub(super) use self::requests::Requests;
 pub(super) use self::work::Work;
 use self::work::Works;
 use super::admission::Reviews;
-use crate::plugin::Plugin;
+use super::roster::{self, Kinds};
 
 /// All that `/metrics` shows.
 pub(super) struct Metrics {
     page: Page,
-    plugins: Vec<Plugin>,
+    kinds: flag::Receiver<Arc<Kinds>>,
     jobs: Jobs,
     objects: Objects,
     passes: IntCounterVec,
@@ -64,8 +67,8 @@ pub(super) enum Outcome {
 }
 
 impl Metrics {
-    /// With what these plugins cost.
-    pub(super) fn new(plugins: Vec<Plugin>) -> Self {
+    /// With what the plugins of these kinds cost.
+    pub(super) fn new(kinds: flag::Receiver<Arc<Kinds>>) -> Self {
         let page = Page::default();
         let jobs = |word: &str| {
             let name = format!("training_operator_jobs_{word}_total");
@@ -93,7 +96,7 @@ impl Metrics {
         let help = "Passes over jobs, by how they ended";
         let passes = page.counters("trainyard_passes_total", help, &["framework", "outcome"]);
         let (works, requests, reviews) = (Works::new(&page), Requests::new(&page), Reviews::new(&page));
-        Self { page, plugins, jobs, objects, passes, works, requests, reviews }
+        Self { page, kinds, jobs, objects, passes, works, requests, reviews }
     }
 
     /// Counts what a pass found.
@@ -147,13 +150,13 @@ impl Metrics {
     }
 
     /// The work of a controller, which so many hands do.
-    pub(super) fn work(&self, controller: &str, hands: usize) -> std::sync::Arc<Work> {
+    pub(super) fn work(&self, controller: &str, hands: usize) -> Arc<Work> {
         self.works.of(controller, hands)
     }
 
     /// In the text format of Prometheus.
     pub(super) fn text(&self) -> String {
         self.works.look();
-        self.page.text(plugins::families(&self.plugins).into_iter().chain(process::families()))
+        self.page.text(plugins::families(&roster::plugins(&self.kinds.borrow())).into_iter().chain(process::families()))
     }
 }

@@ -12,7 +12,7 @@ use trainyard_core::contract::ObjectKind;
 use trainyard_core::observed;
 
 use super::store::{Id, Store};
-use super::watch::{JobKey, Wake, Wakers};
+use super::watch::{JobKey, KindKey, Wake, Wakers};
 
 /// The names of one kind, by namespace. A pass gets them as they are at that moment, at no cost.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ pub(super) struct Names(Mutex<HashMap<String, Arc<observed::Names>>>);
 pub(super) type Named = (ObjectKind, String, String);
 
 /// A job, by `apiVersion` and `kind` and then by name.
-type Job = ((String, String), JobKey);
+type Job = (KindKey, JobKey);
 
 /// Which jobs look at which objects of others.
 #[derive(Debug, Default)]
@@ -74,7 +74,7 @@ impl Names {
 
 impl Waiting {
     /// What a job looks at from now on.
-    pub(super) fn set(&self, kind: (String, String), job: JobKey, objects: BTreeSet<Named>) {
+    pub(super) fn set(&self, kind: KindKey, job: JobKey, objects: BTreeSet<Named>) {
         let mut all = lock(&self.0);
         if objects.is_empty() {
             all.remove(&(kind, job));
@@ -85,7 +85,7 @@ impl Waiting {
 
     fn wake(&self, object: &Named, wakers: &Wakers) {
         for ((kind, job), _) in lock(&self.0).iter().filter(|(_, objects)| objects.contains(object)) {
-            if let Some(waker) = wakers.0.get(kind) {
+            if let Some(waker) = wakers.of(kind) {
                 drop(waker.send(Wake::Job(job.clone())));
             }
         }
@@ -116,7 +116,7 @@ impl Registrar {
         let Some(before) = self.names.put(&namespace, &name, controller) else { return };
         let id = Id { owner: before, name: name.clone(), uid: object.uid().unwrap_or_default() };
         if self.store.remove(&id) {
-            self.wakers.0.values().for_each(|waker| drop(waker.send(Wake::All))); // its job is known by uid only
+            self.wakers.all(); // its job is known by uid only
         }
         self.waiting.wake(&(self.kind.clone(), namespace, name), &self.wakers);
     }
@@ -162,7 +162,8 @@ mod tests {
         let (waker, wakes) = unbounded_channel();
         let waiting = Arc::<Waiting>::default();
         waiting.set(kind.clone(), job(), [named("a")].into());
-        let wakers = Wakers([(kind, waker)].into());
+        let wakers = Wakers::default();
+        wakers.insert(kind, waker);
         let (names, store) = (Arc::default(), Arc::default());
         (Registrar { kind: named("a").0, names, store, waiting, wakers, listed: BTreeSet::new() }, wakes)
     }

@@ -2,7 +2,7 @@
 //! Each feeds a store and wakes the job that an object belongs to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use futures::{Stream, StreamExt as _};
 use jiff::Timestamp;
@@ -40,9 +40,12 @@ pub(super) enum Wake {
     All,
 }
 
-/// Where to wake the jobs of each kind: by `apiVersion` and `kind`.
+/// `apiVersion` and `kind`.
+pub(super) type KindKey = (String, String);
+
+/// Where to wake the jobs of each kind that there is now.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Wakers(pub(super) BTreeMap<(String, String), UnboundedSender<Wake>>);
+pub(super) struct Wakers(Arc<RwLock<BTreeMap<KindKey, UnboundedSender<Wake>>>>);
 
 /// Something that a store keeps of a watched object.
 pub(super) trait Kept<K>: PartialEq + Sized + Send + Sync + 'static {
@@ -55,11 +58,28 @@ pub(super) trait Kept<K>: PartialEq + Sized + Send + Sync + 'static {
 }
 
 impl Wakers {
-    /// The job that controls an object, if it is of a kind of ours.
+    pub(super) fn insert(&self, kind: KindKey, waker: UnboundedSender<Wake>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(kind, waker);
+    }
+
+    pub(super) fn remove(&self, kind: &KindKey) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(kind);
+    }
+
+    pub(super) fn of(&self, kind: &KindKey) -> Option<UnboundedSender<Wake>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(kind).cloned()
+    }
+
+    /// Wakes all jobs of all kinds.
+    pub(super) fn all(&self) {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).values().for_each(|waker| drop(waker.send(Wake::All)));
+    }
+
+    /// The job that controls an object, whose kind may be one that is yet to come.
     pub(super) fn owner<K: Resource>(&self, object: &K) -> Option<Woken> {
         let meta = object.meta();
         let owner = meta.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))?;
-        let waker = self.0.get(&(owner.api_version.clone(), owner.kind.clone()))?.clone();
+        let waker = self.of(&(owner.api_version.clone(), owner.kind.clone()));
         let job = JobKey { namespace: meta.namespace.clone().unwrap_or_default(), name: owner.name.clone() };
         Some(Woken { id: id(meta, &owner.uid), waker, job })
     }
@@ -68,8 +88,15 @@ impl Wakers {
 /// Which entry of a store an object is, and which job it wakes.
 pub(super) struct Woken {
     pub(super) id: Id,
-    pub(super) waker: UnboundedSender<Wake>,
+    /// None: nobody is there to be woken yet.
+    pub(super) waker: Option<UnboundedSender<Wake>>,
     pub(super) job: JobKey,
+}
+
+impl Woken {
+    fn wake(waker: Option<UnboundedSender<Wake>>, wake: Wake) {
+        drop(waker.map(|waker| waker.send(wake)));
+    }
 }
 
 /// Where a watch leads.
@@ -99,7 +126,7 @@ pub(super) async fn follow<K, T>(
         let kept = T::of(object);
         let wake = if kept.is_urgent() { Wake::Job(job) } else { Wake::JobSoon(job) };
         if store.put(id.clone(), version, kept) {
-            drop(waker.send(wake));
+            Woken::wake(waker, wake);
         } else {
             debug!(name = id.name, "an event says nothing new");
         }
@@ -112,7 +139,7 @@ pub(super) async fn follow<K, T>(
             Ok(watcher::Event::InitApply(object)) => seen.extend(take(object)),
             Ok(watcher::Event::InitDone) => {
                 if !store.retain(&std::mem::take(&mut seen)).is_empty() {
-                    wakers.0.values().for_each(|waker| drop(waker.send(Wake::All)));
+                    wakers.all();
                 }
                 ready.send_replace(true);
             }
@@ -120,7 +147,7 @@ pub(super) async fn follow<K, T>(
             Ok(watcher::Event::Delete(object)) => {
                 if let Some(Woken { id, waker, job }) = whose(&object) {
                     store.remove(&id);
-                    drop(waker.send(Wake::Job(job)));
+                    Woken::wake(waker, Wake::Job(job));
                 }
             }
             Err(error) => warn!(what, %error, "a watch failed and begins anew"),

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch as flag;
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
-use trainyard_core::json::{items, merge};
+use trainyard_core::json::{items, merge, text};
 
 use super::certificate::{Authority, Certificate};
 use super::configuration::{self, Clients, Hook, Service};
@@ -24,6 +24,7 @@ use super::object::{self, Forbidden, Seen, newer, next};
 use super::secret::{self, SecretError};
 use super::switch::{self, Switch};
 use crate::operator::api::resource;
+use crate::operator::roster::Kinds;
 
 /// How often it is looked whether the certificate is still good enough, as in v1.
 const CHECK: Duration = Duration::from_hours(12);
@@ -42,7 +43,10 @@ pub(super) struct Names {
 /// The keeper of one operator's admission.
 pub(super) struct Keeper {
     names: Names,
+    kinds: flag::Receiver<Arc<Kinds>>,
     hooks: Vec<Hook>,
+    /// Webhooks of kinds that are not served any more.
+    retired: BTreeSet<String>,
     /// Whether there is admission where nobody has installed its configuration.
     installs: bool,
     secrets: Api<Secret>,
@@ -70,16 +74,19 @@ impl Keeper {
     pub(super) fn new(
         client: &Client,
         names: Names,
-        hooks: Vec<Hook>,
+        kinds: flag::Receiver<Arc<Kinds>>,
         installs: bool,
         shown: flag::Sender<Option<Arc<Certificate>>>,
         is_ready: flag::Sender<bool>,
     ) -> Self {
+        let hooks = hooks(&kinds.borrow());
         Self {
             secrets: Api::namespaced(client.clone(), &names.service.namespace),
             configurations: Api::all_with(client.clone(), &kind()),
             names,
             hooks,
+            kinds,
+            retired: BTreeSet::new(),
             installs,
             secret: None,
             configuration: None,
@@ -116,6 +123,10 @@ impl Keeper {
                 seen = next(&mut configurations, "webhook configuration") => {
                     seen.map(|seen| newer(&mut self.configuration, seen))
                 }
+                Ok(()) = self.kinds.changed() => {
+                    self.change_hooks();
+                    Ok(())
+                }
                 () = sleep_until(look) => Ok(()),
             };
             if let Err(forbidden) = seen {
@@ -123,6 +134,14 @@ impl Keeper {
             }
             look = Instant::now() + self.look_and_tell().await;
         }
+    }
+
+    fn change_hooks(&mut self) {
+        let hooks = hooks(&self.kinds.borrow_and_update());
+        let gone = self.hooks.iter().map(|hook| hook.name.clone());
+        self.retired.extend(gone);
+        self.retired.retain(|name| !hooks.iter().any(|hook| hook.name == *name));
+        self.hooks = hooks;
     }
 
     fn is_wanted(&self) -> bool {
@@ -181,7 +200,8 @@ impl Keeper {
     async fn write_configuration(&mut self, bundle: &str) -> Result<(), KeepError> {
         let stored = self.configuration.clone().flatten();
         let before = webhooks(stored.as_ref());
-        let wanted = configuration::webhooks(before, &self.hooks, &self.clients, &self.names.service, bundle);
+        let mut wanted = configuration::webhooks(before, &self.hooks, &self.clients, &self.names.service, bundle);
+        wanted.retain(|webhook| !self.retired.contains(text(webhook, "/name")));
         if wanted == before {
             return Ok(());
         }
@@ -226,6 +246,10 @@ impl Keeper {
 
 fn kind() -> ApiResource {
     resource("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration")
+}
+
+fn hooks(kinds: &Kinds) -> Vec<Hook> {
+    kinds.values().map(|plans| Hook::of(&plans.active.kind)).collect()
 }
 
 fn webhooks(configuration: Option<&DynamicObject>) -> &[Value] {

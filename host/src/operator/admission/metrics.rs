@@ -1,6 +1,5 @@
 //! Counters of reviews, named as controller-runtime names those of a webhook.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use prometheus::{HistogramVec, IntCounterVec, IntGaugeVec};
@@ -41,13 +40,13 @@ impl Reviews {
     }
 
     /// Counts one review at this path, whose answer has this HTTP status.
-    pub(super) fn count<T>(&self, webhook: &Arc<str>, review: impl FnOnce() -> (u16, T)) -> T {
+    pub(super) fn count<T>(&self, webhook: &str, review: impl FnOnce() -> (u16, T)) -> T {
         let in_flight = self.in_flight.with_label_values(&[webhook]);
         in_flight.inc();
         let began = Instant::now();
         let (code, answer) = review();
         self.latency.with_label_values(&[webhook]).observe(began.elapsed().as_secs_f64());
-        self.requests.with_label_values(&[&code.to_string(), &**webhook]).inc();
+        self.requests.with_label_values(&[&code.to_string(), webhook]).inc();
         in_flight.dec();
         answer
     }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch as flag};
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
@@ -19,6 +19,7 @@ use trainyard_core::json::text;
 use super::configuration::Hook;
 use super::metrics::Reviews;
 use crate::catalog::LoadedKind;
+use crate::operator::roster::{Kinds, Plans};
 
 /// As in controller-runtime: the old object and the new one, of 3 MiB at most each, and something around them.
 const MAX_BYTES: usize = 7 << 20;
@@ -27,25 +28,23 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 /// Reviews that are in plugins at once: room is left for the passes of controllers.
 const AT_ONCE: usize = 16;
 
-/// Who reviews the jobs of one kind.
+/// Who reviews jobs, of whatever kinds there are now.
 struct Reviewer {
-    kind: Arc<LoadedKind>,
-    path: Arc<str>,
+    kinds: flag::Receiver<Arc<Kinds>>,
     reviews: Reviews,
     turns: Arc<Semaphore>,
 }
 
 /// The paths of all kinds.
-pub(super) fn router(hooks: Vec<(Hook, Arc<LoadedKind>)>, reviews: &Reviews) -> axum::Router {
-    let turns = Arc::new(Semaphore::new(AT_ONCE));
-    hooks.into_iter().fold(axum::Router::new(), |router, (hook, kind)| {
-        let path = hook.path.as_str().into();
-        let reviewer = Reviewer { kind, path, reviews: reviews.clone(), turns: turns.clone() };
-        router.route(&hook.path, post(answer).with_state(Arc::new(reviewer)))
-    })
+pub(super) fn router(kinds: flag::Receiver<Arc<Kinds>>, reviews: Reviews) -> axum::Router {
+    let reviewer = Reviewer { kinds, reviews, turns: Arc::new(Semaphore::new(AT_ONCE)) };
+    axum::Router::new().fallback(post(answer)).with_state(Arc::new(reviewer))
 }
 
-async fn answer(State(reviewer): State<Arc<Reviewer>>, body: Body) -> Response {
+async fn answer(State(reviewer): State<Arc<Reviewer>>, uri: Uri, body: Body) -> Response {
+    let Some(plans) = reviewer.plans(uri.path()) else {
+        return no(StatusCode::NOT_FOUND, &format!("no plugin that is loaded reviews {}", uri.path()));
+    };
     let body = match timeout(MAX_WAIT, to_bytes(body, MAX_BYTES)).await {
         Ok(Ok(body)) => body,
         Ok(Err(error)) => return no(StatusCode::BAD_REQUEST, &format!("the body cannot be read: {error}")),
@@ -56,9 +55,9 @@ async fn answer(State(reviewer): State<Arc<Reviewer>>, body: Body) -> Response {
     };
     // A plugin may compute for a while.
     block_in_place(|| {
-        reviewer.reviews.count(&reviewer.path, || {
+        reviewer.reviews.count(uri.path(), || {
             let response = match serde_json::from_slice(&body) {
-                Ok(review) => reviewer.review(&review),
+                Ok(review) => answered(&plans, &review),
                 Err(error) => no(StatusCode::BAD_REQUEST, &format!("the body is not JSON: {error}")),
             };
             (response.status().as_u16(), response)
@@ -67,25 +66,32 @@ async fn answer(State(reviewer): State<Arc<Reviewer>>, body: Body) -> Response {
 }
 
 impl Reviewer {
-    fn review(&self, review: &Value) -> Response {
-        let LoadedKind { kind, plugin, settings, .. } = &*self.kind;
-        let answer = admission::review(kind, review, &plugin.description().name, plugin, settings);
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(error @ (NotAReview::OtherType { .. } | NotAReview::Missing(_) | NotAReview::OtherKind { .. })) => {
-                return no(StatusCode::BAD_REQUEST, &error.to_string());
-            }
-        };
-        let job = format_args!("{}/{}", text(review, "/request/namespace"), text(review, "/request/name")).to_string();
-        let kind = &kind.kind;
-        match &answer.verdict {
-            Verdict::Allowed => debug!(job, kind, "allowed"),
-            Verdict::Denied(why) => info!(job, kind, why, "refused"),
-            Verdict::Broken(why) => error!(job, kind, why, "not reviewed"),
-            Verdict::Unavailable(why) => warn!(job, kind, why, "not reviewed"),
-        }
-        ([(header::CONTENT_TYPE, "application/json")], answer.review().to_string()).into_response()
+    fn plans(&self, path: &str) -> Option<Arc<Plans>> {
+        let kinds = self.kinds.borrow();
+        kinds.values().find(|plans| Hook::of(&plans.active.kind).path == path).cloned()
     }
+}
+
+/// A job is reviewed by the version that planned it, if that is loaded.
+fn answered(plans: &Plans, review: &Value) -> Response {
+    let job = review.pointer("/request/object").unwrap_or(&Value::Null);
+    let LoadedKind { kind, plugin, settings, .. } = &**plans.of(job).unwrap_or(&plans.active);
+    let answer = admission::review(kind, review, &plugin.description().name, plugin, settings);
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error @ (NotAReview::OtherType { .. } | NotAReview::Missing(_) | NotAReview::OtherKind { .. })) => {
+            return no(StatusCode::BAD_REQUEST, &error.to_string());
+        }
+    };
+    let job = format_args!("{}/{}", text(review, "/request/namespace"), text(review, "/request/name")).to_string();
+    let kind = &kind.kind;
+    match &answer.verdict {
+        Verdict::Allowed => debug!(job, kind, "allowed"),
+        Verdict::Denied(why) => info!(job, kind, why, "refused"),
+        Verdict::Broken(why) => error!(job, kind, why, "not reviewed"),
+        Verdict::Unavailable(why) => warn!(job, kind, why, "not reviewed"),
+    }
+    ([(header::CONTENT_TYPE, "application/json")], answer.review().to_string()).into_response()
 }
 
 fn no(status: StatusCode, why: &str) -> Response {
@@ -102,15 +108,17 @@ mod tests {
     use super::*;
     use crate::catalog::{Catalog, Needs};
     use crate::operator::metrics::Page;
+    use crate::operator::roster::Roster;
     use crate::plugin::{Compiler, Engine};
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_review_is_answered_and_anything_else_is_refused_with_its_reason() {
         let engine = Engine::new(NonZeroU32::new(4).unwrap(), Compiler::Here).unwrap();
-        let kind = Catalog::load(&engine, &[], &[], &Needs::All).unwrap().kinds()[0].clone();
+        let catalog = Catalog::load(&engine, &[], &[], &Needs::All).unwrap();
+        let kind = catalog.kinds()[0].clone();
+        let uri: Uri = Hook::of(&kind.kind).path.parse().unwrap();
         let reviewer = Arc::new(Reviewer {
-            path: Hook::of(&kind.kind).path.into(),
-            kind: kind.clone(),
+            kinds: Roster::new(&catalog).kinds(),
             reviews: Reviews::new(&Page::default()),
             turns: Arc::new(Semaphore::new(1)),
         });
@@ -125,11 +133,13 @@ mod tests {
             ("something else", "{}".into(), 400, "expected admission.k8s.io/v1 AdmissionReview, found \"\" \"\""),
             ("too much", " ".repeat(MAX_BYTES + 1), 400, "the body cannot be read: length limit exceeded"),
         ] {
-            let response = answer(State(reviewer.clone()), Body::from(body)).await;
+            let response = answer(State(reviewer.clone()), uri.clone(), Body::from(body)).await;
             assert_eq!(response.status(), status, "{name}");
             let text = to_bytes(response.into_body(), MAX_BYTES).await.unwrap();
             let text = String::from_utf8(text.into()).unwrap();
             assert!(text.contains(expected), "{name}: {text}");
         }
+        let elsewhere = answer(State(reviewer), "/validate-nothing".parse().unwrap(), Body::empty()).await;
+        assert_eq!(elsewhere.status(), 404);
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(
             "10b",
             "components in components",
-            posing(|| format!("{}{}", "(component ".repeat(500), ")".repeat(500))),
+            posing(|| format!("{}{}", "(component ".repeat(50), ")".repeat(50))),
             ("TooMuch", "depth of components in components: 9, at most 8"),
         ),
         case("18", "an import of sockets", loads_guest(importing("wasi:sockets", "network")), denied("wasi:sockets")),

@@ -10,7 +10,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(
             "22",
             "5000 loops in loops",
-            posing(|| format!("(core module (func {} {}))", "(loop ".repeat(5000), ")".repeat(5000))),
+            posing(|| format!("(core module (func {} {}))", "loop ".repeat(5000), "end ".repeat(5000))),
             ("TooMuch", "depth of loops in a function: 101, at most 100"),
         ),
         case(
@@ -60,7 +60,7 @@ fn compiles(parts: fn() -> String, limits: CompileLimits) -> Attack {
 fn loops() -> String {
     let step = |n| format!("(local.set {n} (i32.add (local.get {n}) (local.get {})))", n + 1);
     let steps: String = (0..1999).map(step).collect();
-    let function = format!("(func (local {}) {}{steps}{})", "i32 ".repeat(2000), "(loop ".repeat(99), ")".repeat(99));
+    let function = format!("(func (local {}) {}{steps}{})", "i32 ".repeat(2000), "loop ".repeat(99), "end ".repeat(99));
     format!("(core module {})", function.repeat(200))
 }
 

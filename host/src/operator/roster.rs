@@ -1,0 +1,206 @@
+//! Which kinds are served now, and who plans for them: what the program was started with, and what `FrameworkPlugin`s bring
+//! beside it or in its place. Controllers, admission and metrics follow.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+use tokio::sync::watch as flag;
+use trainyard_core::contract::ObjectKind;
+use trainyard_core::json::text;
+use trainyard_core::status::JobStatus;
+
+use super::job_text::JobText;
+use super::store::Store;
+use super::watch::KindKey;
+use crate::catalog::{Catalog, LoadedKind};
+use crate::plugin::Plugin;
+
+/// All kinds that are served.
+pub(super) type Kinds = BTreeMap<KindKey, Arc<Plans>>;
+
+/// Which kinds are served now.
+pub(super) struct Roster {
+    given: Vec<Arc<LoadedKind>>,
+    brought: Mutex<BTreeMap<String, Brought>>,
+    kinds: flag::Sender<Arc<Kinds>>,
+    jobs: Mutex<BTreeMap<KindKey, Seen>>,
+    missing: flag::Sender<BTreeSet<(KindKey, String)>>,
+}
+
+/// The jobs of a kind, and whether they have all been seen.
+type Seen = (Arc<Store<JobText>>, flag::Receiver<bool>);
+
+/// What a `FrameworkPlugin` brings.
+#[derive(Clone, Default)]
+pub(super) struct Brought {
+    /// For new jobs.
+    pub(super) kinds: Vec<Arc<LoadedKind>>,
+    /// Of digests that jobs are still on.
+    pub(super) former: Vec<Arc<LoadedKind>>,
+    /// Whether jobs that another version planned are planned by this one from now on.
+    pub(super) takes_all: bool,
+}
+
+/// Who plans for the jobs of a kind.
+#[derive(Clone)]
+pub(super) struct Plans {
+    /// For new jobs.
+    pub(super) active: Arc<LoadedKind>,
+    former: Vec<Arc<LoadedKind>>,
+    /// For those that nobody's digest is recorded of.
+    given: Option<Arc<LoadedKind>>,
+    takes_all: bool,
+}
+
+/// A job, as far as its plugin is concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LiveJob {
+    /// Namespace and name.
+    pub(super) name: String,
+    /// Of the plugin that planned it.
+    pub(super) digest: Option<String>,
+    /// Succeeded or failed.
+    pub(super) has_ended: bool,
+}
+
+impl Roster {
+    /// With what the program was started with.
+    pub(super) fn new(catalog: &Catalog) -> Self {
+        let given = catalog.kinds().to_vec();
+        let kinds = flag::Sender::new(Arc::new(merged(&given, &BTreeMap::new())));
+        Self { given, brought: Mutex::default(), kinds, jobs: Mutex::default(), missing: flag::Sender::default() }
+    }
+
+    /// All kinds, now and later.
+    pub(super) fn kinds(&self) -> flag::Receiver<Arc<Kinds>> {
+        self.kinds.subscribe()
+    }
+
+    /// What that plugin brings from now on, in the place of what it brought before.
+    pub(super) fn offer(&self, plugin: &str, brought: Brought) {
+        self.change(|all| drop(all.insert(plugin.to_owned(), brought)));
+    }
+
+    /// That plugin brings nothing any more.
+    pub(super) fn withdraw(&self, plugin: &str) {
+        self.change(|all| drop(all.remove(plugin)));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut BTreeMap<String, Brought>)) {
+        let mut all = lock(&self.brought);
+        change(&mut all);
+        let kinds = merged(&self.given, &all);
+        self.missing.send_if_modified(|missing| {
+            let before = missing.len();
+            missing.retain(|(kind, digest)| kinds.get(kind).is_some_and(|plans| plans.pinned(digest).is_none()));
+            missing.len() != before
+        });
+        self.kinds.send_replace(Arc::new(kinds));
+    }
+
+    /// Where the jobs of a kind are, once they have been seen.
+    pub(super) fn follow(&self, kind: KindKey, jobs: Arc<Store<JobText>>, seen: flag::Receiver<bool>) {
+        lock(&self.jobs).insert(kind, (jobs, seen));
+    }
+
+    /// Nobody looks at the jobs of that kind any more.
+    pub(super) fn forget(&self, kind: &KindKey) {
+        lock(&self.jobs).remove(kind);
+    }
+
+    /// All jobs of a kind; None as long as they have not been seen.
+    pub(super) fn jobs(&self, api_version: &str, kind: &str) -> Option<Vec<LiveJob>> {
+        let (jobs, seen) = lock(&self.jobs).get(&(api_version.to_owned(), kind.to_owned())).cloned()?;
+        let all = |owner: String| jobs.of(&owner).into_iter().map(move |job| LiveJob::of(owner.clone(), &job.read()));
+        seen.borrow().then(|| jobs.owners().into_iter().flat_map(all).collect())
+    }
+
+    /// A job waits for the plugin with that digest. Answers whether that is news.
+    pub(super) fn miss(&self, kind: &KindKey, digest: &str) -> bool {
+        self.missing.send_if_modified(|missing| missing.insert((kind.clone(), digest.to_owned())))
+    }
+
+    /// Digests that jobs wait for.
+    pub(super) fn missing(&self) -> flag::Receiver<BTreeSet<(KindKey, String)>> {
+        self.missing.subscribe()
+    }
+}
+
+impl Plans {
+    /// Who plans for that job; the digest that is missing, if its plugin is not loaded.
+    pub(super) fn of(&self, job: &Value) -> Result<&Arc<LoadedKind>, String> {
+        let digest = text(job, "/status/pluginDigest");
+        if self.takes_all || (digest.is_empty() && text(job, "/status/startTime").is_empty()) {
+            return Ok(&self.active);
+        }
+        if digest.is_empty() {
+            return Ok(self.given.as_ref().unwrap_or(&self.active));
+        }
+        let has_ended = || job.get("status").is_some_and(has_ended);
+        // What is left to do for one that has ended any version can do.
+        self.pinned(digest).or_else(|| has_ended().then_some(&self.active)).ok_or_else(|| digest.to_owned())
+    }
+
+    fn pinned(&self, digest: &str) -> Option<&Arc<LoadedKind>> {
+        [&self.active].into_iter().chain(&self.former).find(|kind| kind.pin.as_deref() == Some(digest))
+    }
+
+    /// Kinds of extra object that jobs may have.
+    pub(super) fn objects(&self) -> BTreeSet<ObjectKind> {
+        self.all().flat_map(|kind| kind.objects()).collect()
+    }
+
+    /// Whether nothing at all is different.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.takes_all == other.takes_all
+            && self.all().count() == other.all().count()
+            && self.all().zip(other.all()).all(|(one, other)| Arc::ptr_eq(one, other))
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<LoadedKind>> {
+        [&self.active].into_iter().chain(&self.former).chain(&self.given)
+    }
+}
+
+impl LiveJob {
+    fn of(name: String, job: &Value) -> Self {
+        let digest = Some(text(job, "/status/pluginDigest").to_owned()).filter(|digest| !digest.is_empty());
+        Self { name, digest, has_ended: job.get("status").is_some_and(has_ended) }
+    }
+}
+
+fn has_ended(status: &Value) -> bool {
+    JobStatus::read(status).is_ok_and(|status| status.is_finished())
+}
+
+/// The plugins of all kinds, each version once.
+pub(super) fn plugins(kinds: &Kinds) -> Vec<Plugin> {
+    let plugins = kinds.values().flat_map(|plans| plans.all()).map(|kind| (kind.plugin.digest(), kind.plugin.clone()));
+    plugins.collect::<BTreeMap<_, _>>().into_values().collect()
+}
+
+fn merged(given: &[Arc<LoadedKind>], brought: &BTreeMap<String, Brought>) -> Kinds {
+    let plans =
+        |active: &Arc<LoadedKind>| Plans { active: active.clone(), former: vec![], given: None, takes_all: false };
+    let mut kinds: Kinds = given.iter().map(|kind| (key(kind), Arc::new(plans(kind)))).collect();
+    for Brought { kinds: active, former, takes_all } in brought.values() {
+        for kind in active {
+            let former = former.iter().filter(|former| key(former) == key(kind)).cloned().collect();
+            let given = given.iter().find(|given| key(given) == key(kind)).cloned();
+            kinds.insert(key(kind), Arc::new(Plans { former, given, takes_all: *takes_all, ..plans(kind) }));
+        }
+    }
+    kinds
+}
+
+fn key(kind: &LoadedKind) -> KindKey {
+    (kind.api_version(), kind.kind.kind.clone())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

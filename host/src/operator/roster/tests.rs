@@ -1,0 +1,106 @@
+use std::num::NonZeroU32;
+
+use serde_json::json;
+
+use super::*;
+use crate::catalog::Needs;
+use crate::plugin::{Compiler, Engine};
+
+fn catalog() -> Catalog {
+    let engine = Engine::new(NonZeroU32::new(1).unwrap(), Compiler::Here).unwrap();
+    let bundled = crate::bundled::BUNDLED.first().unwrap().kinds.first().unwrap().rsplit('/').next().unwrap();
+    Catalog::load(&engine, &[], &[], &Needs::Kinds([bundled.to_owned()].into())).unwrap()
+}
+
+fn version(kind: &LoadedKind, digest: &str) -> Arc<LoadedKind> {
+    Arc::new(LoadedKind { pin: Some(digest.to_owned()), ..kind.clone() })
+}
+
+fn named(kind: &LoadedKind, name: &str) -> Arc<LoadedKind> {
+    let mut kind = kind.clone();
+    name.clone_into(&mut kind.kind.kind);
+    Arc::new(kind)
+}
+
+#[test]
+fn a_job_stays_with_the_version_that_planned_it() {
+    let catalog = catalog();
+    let given = catalog.kinds().first().unwrap();
+    let roster = Roster::new(&catalog);
+    let kind = key(given);
+    let plans = || roster.kinds().borrow().get(&kind).unwrap().clone();
+    let planned = |status: Value| {
+        let who = plans().of(&json!({"status": status})).cloned();
+        who.map(|who| who.pin.clone().unwrap_or_else(|| "given".into()))
+    };
+    let ended = json!({"pluginDigest": "old", "conditions": [{"type": "Failed", "status": "True"}]});
+    let (new, started, on_a) =
+        (json!(null), json!({"startTime": "2026-01-01T00:00:00Z"}), json!({"pluginDigest": "a"}));
+    let ok = |who: &str| Ok(who.to_owned());
+
+    assert_eq!([planned(new.clone()), planned(started.clone())], [ok("given"), ok("given")]);
+    assert_eq!(planned(on_a.clone()), Err("a".into()));
+
+    let (a, b) = (version(given, "a"), version(given, "b"));
+    roster.offer("p", Brought { kinds: vec![a.clone()], ..Brought::default() });
+    assert_eq!([&new, &started, &on_a].map(|status| planned(status.clone())), [ok("a"), ok("given"), ok("a")]);
+
+    roster.offer("p", Brought { kinds: vec![b.clone()], former: vec![a], takes_all: false });
+    assert_eq!([&new, &started, &on_a].map(|status| planned(status.clone())), [ok("b"), ok("given"), ok("a")]);
+    assert_eq!((planned(json!({"pluginDigest": "old"})), planned(ended)), (Err("old".into()), ok("b")));
+
+    roster.offer("p", Brought { kinds: vec![b], former: vec![], takes_all: true });
+    assert_eq!([&new, &started, &on_a].map(|status| planned(status.clone())), [ok("b"), ok("b"), ok("b")]);
+
+    roster.withdraw("p");
+    assert_eq!(planned(new), ok("given"));
+}
+
+#[test]
+fn kinds_come_and_go_and_who_follows_is_told() {
+    let catalog = catalog();
+    let roster = Roster::new(&catalog);
+    let mut kinds = roster.kinds();
+    let given = catalog.kinds().first().unwrap();
+    let served = |kinds: &Kinds| kinds.keys().map(|(_, kind)| kind.clone()).collect::<Vec<_>>();
+    let before = served(&kinds.borrow_and_update());
+    roster.offer("p", Brought { kinds: vec![named(given, "ZzzJob")], ..Brought::default() });
+    assert!(kinds.has_changed().unwrap());
+    assert_eq!(served(&kinds.borrow_and_update()), [before.clone(), vec!["ZzzJob".into()]].concat());
+    roster.withdraw("p");
+    assert_eq!(served(&kinds.borrow_and_update()), before);
+}
+
+#[test]
+fn a_digest_is_missed_once_and_until_it_is_there() {
+    let catalog = catalog();
+    let roster = Roster::new(&catalog);
+    let given = catalog.kinds().first().unwrap();
+    let kind = key(given);
+    assert_eq!([roster.miss(&kind, "a"), roster.miss(&kind, "a")], [true, false]);
+    assert_eq!(*roster.missing().borrow(), [(kind.clone(), "a".to_owned())].into());
+    roster.offer("p", Brought { kinds: vec![version(given, "b")], ..Brought::default() });
+    assert_eq!(roster.missing().borrow().len(), 1);
+    let former = vec![version(given, "a")];
+    roster.offer("p", Brought { kinds: vec![version(given, "b")], former, takes_all: false });
+    assert_eq!(roster.missing().borrow().len(), 0);
+}
+
+#[test]
+fn jobs_are_known_once_they_have_been_seen() {
+    let catalog = catalog();
+    let roster = Roster::new(&catalog);
+    let (api_version, kind) = key(catalog.kinds().first().unwrap());
+    assert_eq!(roster.jobs(&api_version, &kind), None);
+    let (store, (is_seen, seen)) = (Arc::<Store<_>>::default(), flag::channel(false));
+    roster.follow((api_version.clone(), kind.clone()), store.clone(), seen);
+    assert_eq!(roster.jobs(&api_version, &kind), None);
+    let job = json!({"status": {"pluginDigest": "a", "conditions": [{"type": "Succeeded", "status": "True"}]}});
+    let id = crate::operator::store::Id { owner: "ns/job".into(), name: "job".into(), uid: "u".into() };
+    store.put(id, crate::operator::store::Version::parse(Some("1")), JobText::of(&job));
+    is_seen.send_replace(true);
+    let live = LiveJob { name: "ns/job".into(), digest: Some("a".into()), has_ended: true };
+    assert_eq!(roster.jobs(&api_version, &kind), Some(vec![live]));
+    roster.forget(&(api_version.clone(), kind.clone()));
+    assert_eq!(roster.jobs(&api_version, &kind), None);
+}
