@@ -28,11 +28,11 @@ pub(super) fn check(plan: &ReplicaPlan, scope: &Scope<'_>) -> Checked {
     each(&plan.init_containers, "init_containers", |container| each(&container.fills, "fills", container::check_fill))?;
     let theirs = ["/spec/containers", "/spec/initContainers"].map(|list| json::items(template, list));
     unique(&theirs.concat(), &added, "init_containers")?;
-    match &plan.service_account {
-        Some(account) if !scope.has_service_account(account) => {
-            within("service_account", Err(not_granted(&account.as_str().into())))
-        }
-        Some(_) | None => Ok(()),
+    // The user's own goes before it.
+    let asked = plan.service_account.as_deref().filter(|_| json::text(template, "/spec/serviceAccountName").is_empty());
+    match asked.filter(|account| !scope.has_service_account(account)) {
+        Some(account) => within("service_account", Err(not_granted(&account.into()))),
+        None => Ok(()),
     }
 }
 

@@ -10,15 +10,21 @@ use trainyard_tests::ROOT;
 
 /// All that the core is made of, down to the last crate. None of them does input or output, waits, or runs plugins.
 const CORE: &[&str] = &[
+    "dyn-clone",
     "itoa",
     "jiff",
     "jiff-core",
     "memchr",
     "proc-macro2",
     "quote",
+    "ref-cast",
+    "ref-cast-impl",
+    "schemars",
+    "schemars_derive",
     "serde",
     "serde_core",
     "serde_derive",
+    "serde_derive_internals",
     "serde_json",
     "syn",
     "thiserror",
