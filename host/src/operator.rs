@@ -19,6 +19,7 @@ mod serve;
 mod ssh;
 mod store;
 mod throttle;
+mod wakers;
 mod watch;
 mod yard;
 

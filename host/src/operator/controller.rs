@@ -25,7 +25,7 @@ use super::pace::Pace;
 use super::queue::Outcome;
 use super::roster::{Plans, Roster};
 use super::store::{Id, Store, Version};
-use super::watch::{JobKey, KindKey};
+use super::wakers::{JobKey, KindKey};
 use crate::catalog::LoadedKind;
 
 /// All that a pass over a job of one kind needs.

@@ -15,7 +15,8 @@ use trainyard_core::gang::{GangScheduler, PodGroup, Seen};
 
 use super::api;
 use super::store::Store;
-use super::watch::{Wakers, code};
+use super::wakers::Wakers;
+use super::watch::code;
 use crate::cli::OperatorOptions;
 
 /// Shared by all controllers.

@@ -12,7 +12,7 @@ use trainyard_core::contract::ObjectKind;
 use trainyard_core::observed;
 
 use super::store::{Id, Store};
-use super::watch::{JobKey, KindKey, Wake, Wakers};
+use super::wakers::{JobKey, KindKey, Wake, Wakers};
 
 /// The names of one kind, by namespace. A pass gets them as they are at that moment, at no cost.
 #[derive(Debug, Default)]

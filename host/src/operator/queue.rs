@@ -12,7 +12,7 @@ use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
-use super::watch::JobKey;
+use super::wakers::JobKey;
 
 /// When to look at a job.
 pub(super) type Request = ScheduleRequest<JobKey>;

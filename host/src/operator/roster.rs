@@ -12,7 +12,7 @@ use trainyard_core::status::JobStatus;
 
 use super::job_text::JobText;
 use super::store::Store;
-use super::watch::KindKey;
+use super::wakers::KindKey;
 use crate::catalog::{Catalog, LoadedKind};
 use crate::plugin::Plugin;
 

@@ -2,7 +2,7 @@
 //! Each feeds a store and wakes the job that an object belongs to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use futures::{Stream, StreamExt as _};
 use jiff::Timestamp;
@@ -13,7 +13,6 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Resource, ResourceExt as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch::Sender as Flag;
 use tracing::{debug, warn};
 use trainyard_core::contract::Phase;
@@ -21,31 +20,7 @@ use trainyard_core::label;
 use trainyard_core::observed::{Meta, Pod, PodStatus};
 
 use super::store::{Id, Store, Version};
-
-/// A job of a kind.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct JobKey {
-    pub(super) namespace: String,
-    pub(super) name: String,
-}
-
-/// Which jobs to look at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wake {
-    /// This one, now.
-    Job(JobKey),
-    /// This one, and what else happens to it in a moment.
-    JobSoon(JobKey),
-    /// All of the kind: something went while nobody watched.
-    All,
-}
-
-/// `apiVersion` and `kind`.
-pub(super) type KindKey = (String, String);
-
-/// Where to wake the jobs of each kind that there is now.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Wakers(Arc<RwLock<BTreeMap<KindKey, UnboundedSender<Wake>>>>);
+use super::wakers::{Wake, Wakers, Woken};
 
 /// Something that a store keeps of a watched object.
 pub(super) trait Kept<K>: PartialEq + Sized + Send + Sync + 'static {
@@ -54,48 +29,6 @@ pub(super) trait Kept<K>: PartialEq + Sized + Send + Sync + 'static {
     /// Whether a job has to be looked at at once because of this. If not, what follows in a moment is one pass with it.
     fn is_urgent(&self) -> bool {
         true
-    }
-}
-
-impl Wakers {
-    pub(super) fn insert(&self, kind: KindKey, waker: UnboundedSender<Wake>) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(kind, waker);
-    }
-
-    pub(super) fn remove(&self, kind: &KindKey) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(kind);
-    }
-
-    pub(super) fn of(&self, kind: &KindKey) -> Option<UnboundedSender<Wake>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(kind).cloned()
-    }
-
-    /// Wakes all jobs of all kinds.
-    pub(super) fn all(&self) {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).values().for_each(|waker| drop(waker.send(Wake::All)));
-    }
-
-    /// The job that controls an object, whose kind may be one that is yet to come.
-    pub(super) fn owner<K: Resource>(&self, object: &K) -> Option<Woken> {
-        let meta = object.meta();
-        let owner = meta.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))?;
-        let waker = self.of(&(owner.api_version.clone(), owner.kind.clone()));
-        let job = JobKey { namespace: meta.namespace.clone().unwrap_or_default(), name: owner.name.clone() };
-        Some(Woken { id: id(meta, &owner.uid), waker, job })
-    }
-}
-
-/// Which entry of a store an object is, and which job it wakes.
-pub(super) struct Woken {
-    pub(super) id: Id,
-    /// None: nobody is there to be woken yet.
-    pub(super) waker: Option<UnboundedSender<Wake>>,
-    pub(super) job: JobKey,
-}
-
-impl Woken {
-    fn wake(waker: Option<UnboundedSender<Wake>>, wake: Wake) {
-        drop(waker.map(|waker| waker.send(wake)));
     }
 }
 
@@ -166,11 +99,6 @@ pub(super) fn code(error: &watcher::Error) -> Option<u16> {
         | watcher::Error::WatchFailed(_)
         | watcher::Error::NoResourceVersion => None,
     }
-}
-
-fn id(meta: &ObjectMeta, owner: &str) -> Id {
-    let text = |field: &Option<String>| field.clone().unwrap_or_default();
-    Id { owner: owner.to_owned(), name: text(&meta.name), uid: text(&meta.uid) }
 }
 
 /// A pod as the API server sends it; serde drops what the host does not read, which is nearly all.
@@ -290,13 +218,6 @@ fn lean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Err
         owner_references: lean.owner_references,
         ..ObjectMeta::default()
     })
-}
-
-impl Id {
-    /// Of an object that we wrote for a job.
-    pub(super) fn written<K: Resource>(object: &K, owner: &str) -> Self {
-        id(object.meta(), owner)
-    }
 }
 
 /// The `resourceVersion` of an object.

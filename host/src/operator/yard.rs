@@ -28,7 +28,7 @@ use super::pace::Pace;
 use super::roster::{Kinds, Plans, Roster};
 use super::store::Store;
 use super::throttle::Throttle;
-use super::watch::{KindKey, Wake};
+use super::wakers::{KindKey, Wake};
 use super::{api, queue};
 use crate::cli::OperatorOptions;
 

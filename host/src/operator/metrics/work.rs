@@ -8,7 +8,7 @@ use prometheus::{Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounte
 
 use super::page::Page;
 use crate::operator::queue::{Outcome, Request};
-use crate::operator::watch::JobKey;
+use crate::operator::wakers::JobKey;
 
 /// The families, and the controllers whose work they show.
 #[derive(Debug)]

@@ -19,7 +19,8 @@ use crate::operator::act::Stores;
 use crate::operator::job_text::JobText;
 use crate::operator::names::Registrar;
 use crate::operator::store::{Id, Store};
-use crate::operator::watch::{self, Feed, JobKey, PodObject, Wakers, Woken};
+use crate::operator::wakers::{JobKey, Wakers, Woken};
+use crate::operator::watch::{self, Feed, PodObject};
 use crate::operator::{api, controller};
 
 /// Objects in an answer to a list of extra objects: some are large.
