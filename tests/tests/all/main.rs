@@ -10,6 +10,7 @@ mod golden;
 mod house;
 mod kinds;
 mod operator;
+mod platform;
 mod property;
 mod run;
 mod sdk;

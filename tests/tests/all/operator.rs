@@ -8,7 +8,7 @@ mod flags;
 mod gang;
 mod interrupted;
 mod kueue;
-mod made_up;
+pub(crate) mod made_up;
 mod malformed;
 mod many;
 mod metrics;

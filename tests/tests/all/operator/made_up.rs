@@ -23,7 +23,7 @@ rules:
 ";
 
 /// The component, built from the package `tests/guests/ring`, once.
-pub(super) fn ring() -> Result<&'static str> {
+pub(crate) fn ring() -> Result<&'static str> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let build = || {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../plugins"); // where the SDK is compiled already

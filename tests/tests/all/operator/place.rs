@@ -202,7 +202,7 @@ pub(super) fn name(object: &Value) -> String {
     text(&object["metadata"]["name"])
 }
 
-pub(super) fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
@@ -229,7 +229,7 @@ fn install(cluster: &ControlPlane) -> Result<()> {
 }
 
 /// Answers when the API server serves them.
-pub(super) fn install_kinds(cluster: &ControlPlane, definitions: &str) -> Result<()> {
+pub(crate) fn install_kinds(cluster: &ControlPlane, definitions: &str) -> Result<()> {
     cluster.kubectl_with(&["apply", "--server-side", "-f", "-"], definitions)?;
     // kubectl itself fails where a definition has no status yet.
     let all = ["wait", "--for=condition=Established", "crd", "--all", "--timeout=10s"];

@@ -1,0 +1,6 @@
+//! `FrameworkPlugin`s in the running operator, on a control plane of their own: they are of no namespace, so all operators
+//! see them.
+
+mod place;
+mod reload;
+mod story;
