@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use tempfile::TempDir;
+use trainyard_core::json::merge;
 
 use crate::control_plane::programs::Programs;
 use crate::{ROOT, wait_until};
@@ -53,8 +54,9 @@ impl Registry {
             fs::write(path("ca.pem"), own.cert.pem())?;
             fs::write(path("key.pem"), own.signing_key.serialize_pem())?;
             fs::write(path("htpasswd"), format!("{USER}:{HASH}\n"))?;
-            config["http"]["tls"] = json!({"certificate": path("ca.pem"), "key": path("key.pem")});
-            config["auth"] = json!({"htpasswd": {"realm": "tests", "path": path("htpasswd")}});
+            let tls = json!({"certificate": path("ca.pem"), "key": path("key.pem")});
+            let auth = json!({"htpasswd": {"realm": "tests", "path": path("htpasswd")}});
+            merge(&mut config, &json!({"http": {"tls": tls}, "auth": auth}));
         }
         fs::write(path("config.yml"), config.to_string())?; // JSON is YAML
         let programs = Programs::new(folder.path())?;

@@ -144,7 +144,7 @@ impl<'a> Pass<'a> {
             // What is to go may be a default's to say; where nothing is left, there is nothing to ask.
             let Observed { pods, services, objects, .. } = self.observed;
             let is_clean = pods.is_empty() && services.is_empty() && objects.is_empty();
-            return if is_clean { self.tidy(&job) } else { self.tidy(&self.with_defaults(&job)?) };
+            return if is_clean { self.tidy(&job) } else { self.tidy(&self.at_rest(&job)?) };
         }
         self.acknowledge();
         // Later, a job that has become invalid behind the webhook's back (a scale to 0) goes on.
@@ -154,12 +154,20 @@ impl<'a> Pass<'a> {
                 return Err(Trouble::Invalid(findings.errors));
             }
         }
-        let job = self.with_defaults(&job)?;
         if job.run_policy.is_suspended() {
-            return self.suspend(&job);
+            return self.suspend(&self.at_rest(&job)?);
         }
+        let job = self.with_defaults(&job)?;
         self.resume();
         self.run(&job)
+    }
+
+    /// A job that makes no pods does without defaults where the plugin fails.
+    fn at_rest(&self, job: &Job) -> Result<Job, Trouble> {
+        match self.with_defaults(job) {
+            Err(Trouble::Fault(_)) => Ok(job.clone()),
+            defaulted => defaulted,
+        }
     }
 
     fn with_defaults(&self, job: &Job) -> Result<Job, Trouble> {

@@ -1,5 +1,6 @@
 //! What plans of a plugin may do: of a bundled one what it needs, of a file what `--grants PLUGIN=FILE` says.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use trainyard_core::contract::ObjectKind;
 use trainyard_core::grants::Grants;
 
 use super::{Catalog, CatalogError, LoadedKind};
-use crate::bundled::Bundled;
+use crate::bundled::{BUNDLED, Bundled};
 
 /// Grants for a plugin, as the admin gave them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +41,12 @@ pub enum GrantsError {
         file: PathBuf,
         /// In the words of the parser.
         why: String,
+    },
+    /// A name that does not say whose they are.
+    #[error("--grants {plugin}: several loaded plugins call themselves so")]
+    Several {
+        /// The name.
+        plugin: String,
     },
     /// No plugin has that name.
     #[error("--grants {plugin}: no such plugin is loaded; there are: {}", .known.join(", "))]
@@ -83,11 +90,19 @@ impl Catalog {
     pub fn with_grants(mut self, all: &[Granted]) -> Result<Self, CatalogError> {
         for granted in all {
             let grants = granted.read()?;
-            let names = self.kinds.iter().map(|loaded| loaded.plugin.description().name.as_str());
-            if !names.clone().any(|name| name == granted.plugin) {
-                let mut known: Vec<_> = names.map(str::to_owned).collect();
-                known.dedup();
-                return Err(GrantsError::NoSuchPlugin { plugin: granted.plugin.clone(), known }.into());
+            let is_meant = |loaded: &&Arc<LoadedKind>| loaded.plugin.description().name == granted.plugin;
+            let digests: BTreeSet<_> =
+                self.kinds.iter().filter(is_meant).map(|loaded| loaded.plugin.digest()).collect();
+            match digests.len() {
+                // A bundled plugin that nobody needs is not loaded.
+                0 if BUNDLED.iter().any(|bundled| bundled.name == granted.plugin) => continue,
+                0 => {
+                    let names = self.kinds.iter().map(|loaded| loaded.plugin.description().name.clone());
+                    let known = names.collect::<BTreeSet<_>>().into_iter().collect();
+                    return Err(GrantsError::NoSuchPlugin { plugin: granted.plugin.clone(), known }.into());
+                }
+                1 => {}
+                _ => return Err(GrantsError::Several { plugin: granted.plugin.clone() }.into()),
             }
             for loaded in &mut self.kinds {
                 if loaded.plugin.description().name == granted.plugin {
@@ -115,7 +130,6 @@ pub(super) fn of_bundled(bundled: &Bundled) -> Grants {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bundled::BUNDLED;
     use crate::failure::chain;
 
     #[test]

@@ -54,6 +54,9 @@ pub enum SettingError {
 
 /// The value of such a setting is a path; the plugin, which has no files, gets what is in the file.
 const FILE: &str = "-template-file";
+/// Where v1 has such files. A plugin may say which of these it gets when nobody gives another, and none elsewhere: this
+/// process may read more than a plugin should.
+const MOUNTED: &str = "/etc/config/";
 
 impl Setting {
     /// `--<plugin>-<setting> VALUE`; the flag without dashes.
@@ -103,7 +106,8 @@ pub(super) fn of(plugin: &Description, settings: &[Setting]) -> Result<Value, Se
     let schema = schema(plugin);
     let mut values = Map::new();
     for (name, property) in schema.iter().filter(|(name, _)| name.ends_with(FILE)) {
-        if let Some(text) = default_file(property).and_then(|path| std::fs::read_to_string(path).ok()) {
+        let path = default_file(property).filter(|path| path.starts_with(MOUNTED) && !path.contains(".."));
+        if let Some(text) = path.and_then(|path| std::fs::read_to_string(path).ok()) {
             values.insert(name.clone(), text.into());
         }
     }

@@ -76,6 +76,7 @@ fn mistakes_are_refused_naming_flag_and_value() {
             "trainyard operator --metrics-bind-address here",
             "invalid value 'here' for '--metrics-bind-address <ADDRESS>': ",
         ),
+        ("trainyard run -f x --grants a", "invalid value 'a' for '--grants <PLUGIN=FILE>': write PLUGIN=FILE"),
         ("trainyard operator --unknown", "unexpected argument '--unknown' found"),
         ("trainyard operator run", "unexpected argument 'run' found"),
         ("trainyard run", "the following required arguments were not provided:\n  --file <FILE>"),

@@ -19,7 +19,7 @@ use trainyard_core::contract::Phase;
 use trainyard_core::label;
 use trainyard_core::observed::{Meta, Pod, PodStatus};
 
-use super::store::{Id, Store, Version};
+use super::store::{Store, Version};
 use super::wakers::{Wake, Wakers, Woken};
 
 /// Something that a store keeps of a watched object.

@@ -13,8 +13,8 @@ use crate::json;
 use crate::name;
 use crate::quantity::Quantity;
 
-/// What a container may say; what it says is checked below.
-const FIELDS: [&str; 15] = [
+/// What a container may say; what it says is checked below. One that is restarted is a sidecar, and runs beside the user's.
+const FIELDS: [&str; 14] = [
     "args",
     "command",
     "env",
@@ -24,7 +24,6 @@ const FIELDS: [&str; 15] = [
     "name",
     "ports",
     "resources",
-    "restartPolicy",
     "securityContext",
     "terminationMessagePath",
     "terminationMessagePolicy",

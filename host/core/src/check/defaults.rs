@@ -14,6 +14,10 @@ pub fn defaults(kind: &Kind, job: &Value, patch: &Value) -> Checked {
         // A plan says what is added to them.
         return within(&format!("spec.{}", kind.replica_specs), Err(forbidden(replicas)));
     }
+    if let Some(policy) = fields.get("runPolicy") {
+        // When a job ends and who goes before it are the user's to say.
+        within("spec.runPolicy", only(policy, &["cleanPodPolicy"], forbidden))?;
+    }
     within("spec", keeps(job.get("spec").unwrap_or(&Value::Null), spec, 0))
 }
 

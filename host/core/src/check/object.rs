@@ -97,16 +97,12 @@ fn check_metadata(metadata: &Value) -> Checked {
     })
 }
 
-/// Whose labels and annotations others act on: Kubernetes and what belongs to it, and this operator.
-const RESERVED: [&str; 5] = ["k8s.io", "kubeflow.org", "kubernetes.io", "trainyard.dev", "x-k8s.io"];
-
 fn check_entry(map: &str, key: &str, value: &Value) -> Checked {
     let (domain, name) = key.split_once('/').unwrap_or(("", key));
     let is_domain = key.len() == name.len() || (domain.len() <= MAX_NAME && domain.split('.').all(name::is_dns_label));
     valid(is_domain && is_label(name) && !name.is_empty(), key, "a key of labels and annotations")?;
-    let is_below =
-        |reserved: &str| domain.strip_suffix(reserved).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    if RESERVED.into_iter().any(is_below) {
+    // Who acts on labels and annotations of others has a domain: Kubernetes, this operator, what copies and injects.
+    if !domain.is_empty() {
         return Err(at("", Fault::Forbidden(quoted(key))));
     }
     let is_value = value.as_str().is_some_and(|text| map == "annotations" || is_label(text));

@@ -7,8 +7,9 @@ use serde_json::Value;
 use super::container::{self, is_downward, is_env_name};
 use super::scope::Scope;
 use super::{CLEAN, Checked, Fault, PlanFault, at, each, is_clean, not_granted, quoted, size, valid, volume, within};
-use crate::contract::{Env, Mount, Piece, ReplicaPlan, Value as EnvValue};
+use crate::contract::{Endpoint, Env, Mount, Piece, Replica, ReplicaPlan, Value as EnvValue};
 use crate::json;
+use crate::name;
 use crate::render;
 
 pub(super) fn check(plan: &ReplicaPlan, scope: &Scope<'_>) -> Checked {
@@ -78,7 +79,10 @@ pub(super) fn check_piece(piece: &Piece) -> Checked {
     match piece {
         Piece::Literal(text) => clean(text),
         Piece::Each(all) => [&all.before, &all.after, &all.separator].into_iter().try_for_each(|text| clean(text)),
-        Piece::Rank(_) | Piece::Host(_) | Piece::Port(_) => Ok(()),
+        Piece::Host(Endpoint { replica: Replica::At(id), .. }) | Piece::Port(Replica::At(id)) => {
+            valid(name::is_dns_label(&id.replica_type.to_lowercase()), &id.replica_type, "a replica type")
+        }
+        Piece::Rank(_) | Piece::Host(Endpoint { replica: Replica::This, .. }) | Piece::Port(Replica::This) => Ok(()),
     }
 }
 

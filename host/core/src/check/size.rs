@@ -132,7 +132,7 @@ impl Measure<'_> {
                 self.host(replica_type, *form)
             }
             Piece::Host(Endpoint { replica: Replica::This, form }) => self.host("", *form),
-            Piece::Rank(_) | Piece::Port(_) => 1,
+            Piece::Rank(_) | Piece::Port(_) => 10, // digits
             Piece::Each(each) => self.all(each),
         }))
     }

@@ -283,8 +283,8 @@ fn a_bad_volume_mount_or_name_is_refused_with_a_path() {
             r#"replicas[1].mounts[0].mount.mountPath: "/data" is there twice"#,
         ),
         (
-            on(&|worker| worker.service_account = Some("cluster-admin".into())),
-            r#"replicas[1].service_account: "cluster-admin" is not granted"#,
+            broken(|plan| plan.replicas[0].service_account = Some("cluster-admin".into())),
+            r#"replicas[0].service_account: "cluster-admin" is not granted"#,
         ),
         (broken(|plan| plan.ssh_keys.push("../x".into())), r#"ssh_keys[0]: "../x" is not a DNS label"#),
         (broken(|plan| plan.ssh_keys = vec!["keys".into(), "keys".into()]), r#"ssh_keys[1]: "keys" is there twice"#),
@@ -490,6 +490,7 @@ fn what_an_init_container_never_says() {
             r#"volumeDevices: [{"devicePath":"/dev/x","name":"data"}] is not granted"#,
         ),
         (json!({"lifecycle": {}}), "lifecycle: {} is not granted"),
+        (json!({"restartPolicy": "Always"}), r#"restartPolicy: "Always" is not granted"#),
         (json!({"command": "sh"}), r#"command: "sh" is not a list"#),
         (json!({"command": ["\u{1b}c"]}), r#"command[0]: "\u001bc" is not free of control characters"#),
         (json!({"args": [1]}), "args[0]: 1 is not text"),
@@ -586,7 +587,7 @@ fn the_metadata_of_an_object_is_name_labels_and_annotations() {
     };
     let key = "is not a key of labels and annotations";
     for (metadata, expected) in [
-        (json!({"labels": {"app": "x", "example.com/team": ""}, "annotations": {"a": "any text\n"}}), Ok(())),
+        (json!({"labels": {"app": "x", "team": ""}, "annotations": {"a": "any text\n"}}), Ok(())),
         (json!({"namespace": "kube-system"}), refused(r#"namespace: "kube-system" is not for a plugin to say"#)),
         (json!({"ownerReferences": []}), refused("ownerReferences: [] is not for a plugin to say")),
         (json!({"finalizers": ["x"]}), refused(r#"finalizers: ["x"] is not for a plugin to say"#)),
@@ -612,7 +613,10 @@ fn the_metadata_of_an_object_is_name_labels_and_annotations() {
             json!({"labels": {"training.kubeflow.org/job-name": "theirs"}}),
             refused(r#"labels: "training.kubeflow.org/job-name" is not for a plugin to say"#),
         ),
-        (json!({"labels": {"notk8s.io/x": ""}}), Ok(())),
+        (
+            json!({"annotations": {"replicator.example/replicate-to": "*"}}),
+            refused(r#"annotations: "replicator.example/replicate-to" is not for a plugin to say"#),
+        ),
     ] {
         assert_eq!(with(&metadata), expected, "{metadata}");
     }
@@ -648,10 +652,8 @@ fn an_object_holds_nothing_by_which_a_plugin_gets_further() {
         (config, refused("objects[0].object.spec: {} is not for a plugin to say")),
         (service, refused("objects[0].object.status: {} is not for a plugin to say")),
         (
-            account(json!({"metadata": {"annotations": {"eks.amazonaws.com/role-arn": "admin"}}})),
-            refused(
-                r#"objects[0].object.metadata.annotations: {"eks.amazonaws.com/role-arn":"admin"} is not for a plugin to say"#,
-            ),
+            account(json!({"metadata": {"annotations": {"role-arn": "admin"}}})),
+            refused(r#"objects[0].object.metadata.annotations: {"role-arn":"admin"} is not for a plugin to say"#),
         ),
         (
             account(json!({"secrets": [{"name": "x"}]})),

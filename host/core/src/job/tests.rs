@@ -101,8 +101,8 @@ fn a_plugin_fills_in_and_replaces_nothing() {
         (json!({"spec": {"keep": {"a": [2]}}}), "spec.keep.a: [2] is not for a plugin to say"),
         (json!({"spec": {"keep": null}}), "spec.keep: null is not for a plugin to say"),
         (
-            json!({"spec": {"runPolicy": {"backoffLimit": "x"}}}),
-            r#"spec.runPolicy: {"backoffLimit":"x"} is not what a job may say"#,
+            json!({"spec": {"runPolicy": {"cleanPodPolicy": 1}}}),
+            r#"spec.runPolicy: {"cleanPodPolicy":1} is not what a job may say"#,
         ),
         (json!({"spec": {"new": deep}}), "spec.new: 65 levels are more than 64"),
     ] {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Framework, Pass, Trouble};
 use crate::action::Action;
 use crate::check;
-use crate::diff;
+use crate::diff::{self, Batch};
 use crate::event::Event;
 use crate::fill::Filler;
 use crate::gang;
@@ -53,18 +53,27 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Only objects that a plan made can have to go, so a job without any is not planned for.
+    /// Only objects that a plan made can have to go, so a job without any is not planned for. Where the plugin fails they
+    /// stay: that keeps no job from its end.
     fn withdraw_objects(&mut self, job: &Job) -> Result<(), Trouble> {
         if self.observed.objects.is_empty() {
             return Ok(());
         }
+        match self.withdrawn(job) {
+            Ok(withdrawn) => self.thought.batches.push(withdrawn),
+            Err(Trouble::Fault(fault)) => self.complain(&fault),
+            Err(Trouble::Invalid(_)) => {}
+            Err(unavailable @ Trouble::Unavailable(_)) => return Err(unavailable),
+        }
+        Ok(())
+    }
+
+    fn withdrawn(&self, job: &Job) -> Result<Batch, Trouble> {
         let Framework { kind, planner, settings, addresses, .. } = *self.framework;
         let plan = planner.plan(&job.context(settings))?;
         let filler = Filler { kind, job, network: plan.network, addresses, running: &BTreeSet::new() };
         check::plan(&plan, &filler, self.framework.allowed()).map_err(Trouble::fault)?;
-        let withdrawn = diff::withdrawn_objects(&filler, &plan, self.observed).map_err(Trouble::fault)?;
-        self.thought.batches.push(withdrawn);
-        Ok(())
+        diff::withdrawn_objects(&filler, &plan, self.observed).map_err(Trouble::fault)
     }
 
     /// Of a job that has succeeded all that still runs counts as done.

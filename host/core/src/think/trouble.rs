@@ -58,8 +58,8 @@ impl Pass<'_> {
 
     /// The plugin has failed, not the job: it goes on when the plugin, or the job, has changed.
     pub(super) fn blame(&mut self, fault: &str) {
-        let message = Sentence::from(format!("plugin {:?}: {fault}", self.framework.plugin));
-        self.stand_still(Event::warning("PluginFailed", message.to_string(), ""));
+        let message = self.accusation(fault);
+        self.stand_still(plugin_failed(&message));
         if !self.old.is_finished() {
             let reason = self.reason("PluginFailed");
             let since = self.old.condition(&ConditionType::PluginFailed).and_then(|old| old.last_transition_time);
@@ -70,11 +70,27 @@ impl Pass<'_> {
         }
     }
 
-    /// What is there stays as it is until the job or the plugin changes.
+    /// Tells that the plugin has failed, and goes on without what it should have said.
+    pub(super) fn complain(&mut self, fault: &str) {
+        let failed = plugin_failed(&self.accusation(fault));
+        self.tell(failed);
+    }
+
+    fn accusation(&self, fault: &str) -> Sentence {
+        Sentence::from(format!("plugin {:?}: {fault}", self.framework.plugin))
+    }
+
+    /// What is there stays as it is until the job or the plugin changes, or a deadline passes.
     fn stand_still(&mut self, why: Event) {
-        (self.status, self.thought) = (without_blame(&self.old), Thought { events: vec![why], ..Thought::default() });
+        let check_after = self.thought.check_after;
+        self.thought = Thought { events: vec![why], check_after, ..Thought::default() };
+        self.status = without_blame(&self.old);
         self.acknowledge();
     }
+}
+
+fn plugin_failed(message: &Sentence) -> Event {
+    Event::warning("PluginFailed", message.to_string(), "")
 }
 
 /// A job whose past is not known is left as it is: taken for a new one, it would run again.

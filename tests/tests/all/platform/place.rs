@@ -74,7 +74,9 @@ impl Place {
             "binaryData": {"plugin.wasm": BASE64_STANDARD.encode(component)},
         });
         // Client-side apply would keep it twice.
-        self.cluster.kubectl_with(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &map.to_string()).map(drop)
+        self.cluster
+            .kubectl_with(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &map.to_string())
+            .map(drop)
     }
 
     /// Waits until a condition of a plugin is so, and answers its reason.
@@ -103,7 +105,8 @@ impl Place {
     /// What the operator may do, as it would be told.
     pub(super) fn rights(&self) -> Result<Vec<String>> {
         let list = self.cluster.kubectl(&["auth", "can-i", "--list", "--as", ACCOUNT, "--namespace=default"])?;
-        let mut lines: Vec<_> = list.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        let mut lines: Vec<_> =
+            list.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
         lines.sort();
         Ok(lines)
     }

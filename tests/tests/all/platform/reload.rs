@@ -20,7 +20,8 @@ const RELOADS: usize = 50;
 fn jobs() -> String {
     let job = |index| {
         let template = json!({"spec": {"containers": [{"name": "ring", "image": "fake"}]}});
-        let specs = json!({"Leader": {"replicas": 1, "template": template}, "Member": {"replicas": 1, "template": template}});
+        let specs =
+            json!({"Leader": {"replicas": 1, "template": template}, "Member": {"replicas": 1, "template": template}});
         json!({
             "apiVersion": "example.com/v1",
             "kind": "RingJob",

@@ -14,7 +14,7 @@ use crate::operator::place::{text, trainyard};
 
 fn job(name: &str) -> Result<Value> {
     let yaml = fs::read_to_string(format!("{ROOT}/tests/guests/ring/job.yaml"))?;
-    let mut job: Value = serde_yaml_ng::from_str(&yaml)?;
+    let mut job: Value = serde_saphyr::from_str(&yaml)?;
     job["metadata"]["name"] = name.into();
     Ok(job)
 }
