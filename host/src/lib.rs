@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod cli;
 pub mod crd;
 pub mod failure;
+pub mod framework_plugin;
 pub mod job_file;
 pub mod operator;
 pub mod plan;
