@@ -4,7 +4,7 @@
 
 mod granted;
 mod planner;
-mod settings;
+pub(crate) mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -42,7 +42,7 @@ pub enum Command {
     Plan(PlanOptions),
     /// Run the jobs of a cluster
     Operator(Box<OperatorOptions>),
-    /// Print the definitions (CRD) of the kinds that are loaded
+    /// Print the definitions (CRD) of FrameworkPlugin, and of the kinds that are loaded
     Crds(CrdsOptions),
     /// Put plugins into registries, fetch them, look at them
     Plugin {

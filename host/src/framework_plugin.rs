@@ -1,17 +1,21 @@
 //! `FrameworkPlugin`, by which an admin loads a framework into the running operator.
 //!
 //! What can be wrong in one is found by the API server where a schema can say it, and named with field and value by the
-//! conversions here. They read nothing: what an object names, their caller has fetched.
+//! conversions here. What an object names in the cluster, their caller has read.
 //!
 //! An object of another release may have what this one cannot read: who lists and watches does so by
 //! `kube::core::DeserializeGuard`, or one such object would hide all others.
 
 mod definition;
 mod error;
+mod fetching;
 mod limits;
 mod schema;
+mod settings;
 mod source;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use kube::CustomResource;
 use schemars::JsonSchema;
@@ -19,8 +23,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use trainyard_core::grants::Grants;
 
-pub use self::definition::definition;
+pub use self::definition::{definition, is_called};
 pub use self::error::SpecError;
+pub use self::fetching::{Found, provenance};
 pub use self::limits::{Amount, LimitsSpec};
 pub use self::source::{
     BundledSource, Ca, ConfigMapSource, FileSource, KeyOfConfigMap, Named, OciSource, SignatureSpec, SourceSpec,

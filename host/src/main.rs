@@ -7,7 +7,7 @@ use clap::CommandFactory;
 use trainyard::catalog::Needs;
 use trainyard::cli::{self, Cli, Command, CrdsOptions, Output, Parsed};
 use trainyard::failure::Failure;
-use trainyard::{crd, operator, plan, plugin, plugin_command, run};
+use trainyard::{crd, framework_plugin, operator, plan, plugin, plugin_command, run};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -45,12 +45,22 @@ fn act(command: Command) -> Result<ExitCode, Failure> {
     }
 }
 
+/// Of what is named; if nothing is, of everything, and first what brings more.
 fn crds(options: &CrdsOptions) -> Result<ExitCode, Failure> {
-    let catalog = plan::catalog(&options.plugins, &Needs::of_kinds(&options.kinds))?
-        .only(&options.kinds)
-        .map_err(Failure::input)?;
-    let definitions = catalog.kinds().iter().map(|loaded| crd::of(&loaded.kind)).collect::<Result<Vec<_>, _>>();
-    plan::print(&definitions.map_err(Failure::trouble)?, Output::Yaml).map_err(Failure::trouble)?;
+    let names = options.kinds.iter().cloned();
+    let (own, kinds): (Vec<_>, Vec<_>) = names.partition(|name| framework_plugin::is_called(name));
+    let is_all = options.kinds.is_empty();
+    let mut definitions = Vec::new();
+    if is_all || !own.is_empty() {
+        definitions.push(framework_plugin::definition());
+    }
+    if is_all || !kinds.is_empty() {
+        let catalog = plan::catalog(&options.plugins, &Needs::of_kinds(&kinds))?;
+        for loaded in catalog.only(&kinds).map_err(Failure::input)?.kinds() {
+            definitions.push(crd::of(&loaded.kind).map_err(Failure::trouble)?);
+        }
+    }
+    plan::print(&definitions, Output::Yaml).map_err(Failure::trouble)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -23,7 +23,7 @@ pub mod line;
 pub mod name;
 pub mod observed;
 pub mod planner;
-mod quantity;
+pub mod quantity;
 pub mod render;
 pub mod run_policy;
 pub mod status;

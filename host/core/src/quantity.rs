@@ -35,6 +35,12 @@ const MOST: i128 = i64::MAX as i128 * NANO;
 /// Digits after the point that are looked at.
 const DIGITS: usize = 9;
 
+/// Whole bytes, rounded up, of an amount that somebody wrote: `64Mi`, or a number. None where it is no amount, or less than 0.
+pub fn bytes(written: &Value) -> Option<u64> {
+    let nano = Quantity::of(written).filter(|amount| amount.nano >= 0)?.nano;
+    u64::try_from((nano + NANO - 1) / NANO).ok()
+}
+
 impl Quantity {
     /// Reads a text or a number; None where it is no quantity.
     pub(crate) fn of(value: &Value) -> Option<Self> {
@@ -192,6 +198,24 @@ mod tests {
             json!([1]),
         ] {
             assert_eq!(Quantity::of(&written), None, "{written}");
+        }
+    }
+
+    #[test]
+    fn bytes_are_whole() {
+        for (written, expected) in [
+            (json!("64Mi"), Some(64 << 20)),
+            (json!(1024), Some(1024)),
+            (json!("0"), Some(0)),
+            (json!("0.5"), Some(1)),
+            (json!("1500m"), Some(2)),
+            (json!("9Ei"), Some(i64::MAX as u64)),
+            (json!("-1"), None),
+            (json!("-1n"), None),
+            (json!("64 MB"), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(bytes(&written), expected, "{written}");
         }
     }
 

@@ -104,13 +104,7 @@ pub(super) fn check(plugins: &[&Description], settings: &[Setting]) -> Result<()
 /// The settings of one plugin; of the same one twice, the last counts.
 pub(super) fn of(plugin: &Description, settings: &[Setting]) -> Result<Value, SettingError> {
     let schema = schema(plugin);
-    let mut values = Map::new();
-    for (name, property) in schema.iter().filter(|(name, _)| name.ends_with(FILE)) {
-        let path = default_file(property).filter(|path| path.starts_with(MOUNTED) && !path.contains(".."));
-        if let Some(text) = path.and_then(|path| std::fs::read_to_string(path).ok()) {
-            values.insert(name.clone(), text.into());
-        }
-    }
+    let mut values = from_files(plugin);
     for setting in settings {
         let Some(name) = setting.name_in(plugin, &schema) else { continue };
         let property = schema.get(name).unwrap_or(&Value::Null);
@@ -120,6 +114,17 @@ pub(super) fn of(plugin: &Description, settings: &[Setting]) -> Result<Value, Se
         };
     }
     Ok(values.into())
+}
+
+/// The templates in the files where a plugin looks for them when nobody says where, as far as they are there.
+pub(crate) fn from_files(plugin: &Description) -> Map<String, Value> {
+    let schema = schema(plugin);
+    let files = schema.iter().filter(|(name, _)| name.ends_with(FILE));
+    let read = files.filter_map(|(name, property)| {
+        let path = default_file(property).filter(|path| path.starts_with(MOUNTED) && !path.contains(".."))?;
+        Some((name.clone(), std::fs::read_to_string(path).ok()?.into()))
+    });
+    read.collect()
 }
 
 /// None: there is no file where one could be.
@@ -151,7 +156,8 @@ fn names(plugin: &Description, separator: char) -> Vec<String> {
     schema(plugin).keys().map(|name| format!("{}{separator}{name}", plugin.name)).collect()
 }
 
-fn schema(plugin: &Description) -> Map<String, Value> {
+/// The schema of each setting that a plugin takes.
+pub(crate) fn schema(plugin: &Description) -> Map<String, Value> {
     let schema: Value = serde_json::from_str(&plugin.settings_schema).unwrap_or_default();
     schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default()
 }

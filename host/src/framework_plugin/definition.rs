@@ -1,6 +1,6 @@
 //! The `CustomResourceDefinition` of `FrameworkPlugin`.
 
-use kube::CustomResourceExt as _;
+use kube::{CustomResourceExt as _, Resource as _};
 use serde_json::{Value, json};
 
 use super::FrameworkPlugin;
@@ -11,6 +11,13 @@ pub fn definition() -> Value {
     let mut definition = serde_json::to_value(FrameworkPlugin::crd()).expect("a definition is JSON");
     plain(&mut definition);
     definition
+}
+
+/// Whether that is what kubectl calls it: by kind, plural or short name, in any case.
+pub fn is_called(name: &str) -> bool {
+    let names = [FrameworkPlugin::kind(&()), FrameworkPlugin::plural(&())];
+    let mut names = names.iter().map(AsRef::as_ref).chain(FrameworkPlugin::shortnames().iter().copied());
+    names.any(|known: &str| known.eq_ignore_ascii_case(name))
 }
 
 /// Without what Kubernetes does not know, or takes for something else: unsigned numbers, and fields that may be null.
