@@ -1,5 +1,6 @@
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::Resource as _;
 use kube::core::DeserializeGuard;
 use rcgen::{KeyPair, PKCS_ED25519};
 use serde_json::json;
@@ -76,25 +77,20 @@ fn what_is_left_out_has_a_default_and_is_not_written() {
 
 #[test]
 fn what_cannot_be_read_hides_nothing_else() {
-    let object = |spec: Value| json!({"metadata": {"name": "ring"}, "spec": spec});
     let bundled = json!({"bundled": {"name": "one"}});
     for (spec, expected) in [
         (json!({"source": bundled}), None),
-        (json!({"source": bundled, "identities": []}), Some("unknown field `identities`")),
-        (json!({"source": bundled, "upgradePolicy": "Never"}), Some("unknown variant `Never`")),
-        (json!({"source": {"git": {}}}), Some("unknown variant `git`")),
-        (json!({"source": {}}), Some("expected map with a single key")),
-        (
-            json!({"source": {"file": {"path": "/a"}, "bundled": {"name": "one"}}}),
-            Some("expected map with a single key"),
-        ),
+        (json!({"source": bundled, "identities": []}), Some("Unknown field identities")),
+        (json!({"source": bundled, "upgradePolicy": "Never"}), Some("Unknown variant Never")),
+        (json!({"source": {"git": {}}}), Some("Unknown variant git")),
+        (json!({"source": {}}), Some("map with a single key")),
+        (json!({"source": {"file": {"path": "/a"}, "bundled": {"name": "one"}}}), Some("map with a single key")),
     ] {
-        let read: DeserializeGuard<FrameworkPlugin> = serde_json::from_value(object(spec.clone())).unwrap();
-        let why = read.0.map_err(|invalid| (invalid.metadata.name, invalid.error)).err();
-        assert_eq!(why.is_some(), expected.is_some(), "{spec}: {why:?}");
-        let Some(((name, why), expected)) = why.zip(expected) else { continue };
-        assert_eq!(name.as_deref(), Some("ring"));
-        assert!(why.contains(expected), "{spec}: {why}");
+        let object = json!({"metadata": {"name": "ring"}, "spec": spec});
+        let read: DeserializeGuard<FrameworkPlugin> = serde_json::from_value(object).unwrap();
+        assert_eq!(read.meta().name.as_deref(), Some("ring"));
+        let why = read.0.err().map(|invalid| invalid.error).unwrap_or_default();
+        assert!(why.contains(expected.unwrap_or_default()) && why.is_empty() == expected.is_none(), "{spec}: {why}");
     }
 }
 
