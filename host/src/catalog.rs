@@ -44,6 +44,8 @@ pub struct LoadedKind {
     pub grants: Grants,
     /// The plugin's digest, where others for the kind may be loaded beside it, and a job stays with the one it began with.
     pub pin: Option<String>,
+    /// Whether it is of a file that the program was started with.
+    pub is_file: bool,
 }
 
 /// Why there is no catalog.
@@ -119,9 +121,9 @@ impl Catalog {
         }
         let plugins = load_all(engine, &sources)?;
         let kinds = claims(&sources, &plugins)?;
-        let named: Vec<_> = kinds.iter().map(|(_, plugin, _)| plugin.description()).collect();
+        let named: Vec<_> = kinds.iter().map(|(_, plugin, ..)| plugin.description()).collect();
         settings::check(&named, settings)?;
-        let loaded = kinds.iter().map(|(kind, plugin, grants)| {
+        let loaded = kinds.iter().map(|(kind, plugin, grants, is_file)| {
             Ok(Arc::new(LoadedKind {
                 kind: (*kind).clone(),
                 announced: plugin.description().objects.clone(),
@@ -129,6 +131,7 @@ impl Catalog {
                 settings: settings::of(plugin.description(), settings)?,
                 grants: (*grants).clone(),
                 pin: None,
+                is_file: *is_file,
             }))
         });
         Ok(Self { kinds: loaded.collect::<Result<_, SettingError>>()? })
@@ -182,6 +185,15 @@ impl LoadedKind {
     /// `kubeflow.org/v1`.
     pub fn api_version(&self) -> String {
         api_version(&self.kind)
+    }
+
+    /// Whether jobs would not notice which of both plans for them.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let plugin = |loaded: &Self| (loaded.plugin.digest(), loaded.plugin.limits().clone());
+        self.kind == other.kind
+            && self.announced == other.announced
+            && plugin(self) == plugin(other)
+            && (&self.settings, &self.grants, &self.pin) == (&other.settings, &other.grants, &other.pin)
     }
 
     /// What thinks about a job of this kind whose replicas are at those addresses; nobody schedules its gang.
@@ -252,8 +264,8 @@ fn load_all(engine: &Engine, sources: &[Source]) -> Result<Vec<Plugin>, CatalogE
     })
 }
 
-/// A kind, who plans for it, and what that may do.
-type Claim<'a> = (&'a Kind, &'a Plugin, &'a Grants);
+/// A kind, who plans for it, what that may do, and whether it is of a file.
+type Claim<'a> = (&'a Kind, &'a Plugin, &'a Grants, bool);
 
 /// Which plugin a kind belongs to.
 fn claims<'a>(sources: &'a [Source], plugins: &'a [Plugin]) -> Result<Vec<Claim<'a>>, CatalogError> {
@@ -276,7 +288,7 @@ fn claims<'a>(sources: &'a [Source], plugins: &'a [Plugin]) -> Result<Vec<Claim<
         }
     }
     let claims = order.iter().filter_map(|name| owners.get(name));
-    Ok(claims.map(|(source, kind, plugin)| (*kind, *plugin, &source.grants)).collect())
+    Ok(claims.map(|(source, kind, plugin)| (*kind, *plugin, &source.grants, source.is_file)).collect())
 }
 
 fn api_version(kind: &Kind) -> String {

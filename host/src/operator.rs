@@ -4,6 +4,7 @@ mod act;
 mod admission;
 mod api;
 mod controller;
+mod definitions;
 mod events;
 mod extras;
 mod gangs;
@@ -13,6 +14,8 @@ mod logging;
 mod metrics;
 mod names;
 mod pace;
+mod permissions;
+mod plugins;
 mod queue;
 mod roster;
 mod serve;
@@ -42,6 +45,7 @@ use crate::catalog::{Catalog, Needs};
 use crate::cli::OperatorOptions;
 use crate::failure::{Failure, chain};
 use crate::plan;
+use crate::plugin::Engine;
 
 /// How long passes under way may take to end after SIGTERM; the Deployment of v1 grants as much.
 const GRACE: Duration = Duration::from_secs(10);
@@ -49,12 +53,13 @@ const GRACE: Duration = Duration::from_secs(10);
 /// `trainyard operator`.
 pub fn operator(options: &OperatorOptions) -> Result<ExitCode, Failure> {
     logging::init(options)?;
-    let catalog =
-        plan::catalog(&options.plugins, &Needs::of_kinds(&options.enable_scheme))?.only(&options.enable_scheme);
+    let engine = plan::engine()?;
+    let needs = Needs::of_kinds(&options.enable_scheme);
+    let catalog = plan::catalog_of(&engine, &options.plugins, &needs)?.only(&options.enable_scheme);
     let catalog = catalog
         .map_err(|error| Failure::input(format!("scheme {} is not supported yet", error.wanted.to_lowercase())))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::trouble)?;
-    let done = runtime.block_on(run(options, &catalog));
+    let done = runtime.block_on(run(options, engine, &catalog));
     runtime.shutdown_background();
     match done {
         Ok(()) => Ok(ExitCode::SUCCESS),
@@ -63,7 +68,7 @@ pub fn operator(options: &OperatorOptions) -> Result<ExitCode, Failure> {
 }
 
 /// Serves and works until SIGTERM or SIGINT.
-async fn run(options: &OperatorOptions, catalog: &Catalog) -> anyhow::Result<()> {
+async fn run(options: &OperatorOptions, engine: Engine, catalog: &Catalog) -> anyhow::Result<()> {
     let roster = Arc::new(Roster::new(catalog));
     let metrics = Arc::new(Metrics::new(roster.kinds()));
     let client = client(options, &metrics).await?;
@@ -80,9 +85,12 @@ async fn run(options: &OperatorOptions, catalog: &Catalog) -> anyhow::Result<()>
     let reviews = metrics.reviews.clone();
     let admission = admission::run(options, client.clone(), roster.kinds(), reviews, is_admitting, stopped);
     let mut admission = std::pin::pin!(admission);
+    let (lead, is_leading) = flag::channel(false);
+    let plugins = plugins::run(options, client.clone(), engine, roster.clone(), is_leading);
     let worked = tokio::select! {
-        worked = work(options, client, roster, metrics, is_ready) => worked,
+        worked = work(options, client, roster, metrics, is_ready, lead) => worked,
         failed = &mut admission => return failed,
+        () = plugins => Ok(()),
     };
     // Jobs are created until the very end.
     stop.send_replace(true);
@@ -98,6 +106,7 @@ async fn work(
     roster: Arc<Roster>,
     metrics: Arc<Metrics>,
     is_ready: flag::Sender<bool>,
+    lead: flag::Sender<bool>,
 ) -> anyhow::Result<()> {
     let mut term = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -110,6 +119,7 @@ async fn work(
             _ = interrupt.recv() => return Ok(()),
         }
     }
+    lead.send_replace(true);
     let mut yard = Yard::new(options, client, metrics, roster);
     let keep = async {
         match &lease {
@@ -130,6 +140,12 @@ async fn work(
     }
     lost?;
     ended.context("passes under way did not end in time")
+}
+
+/// Where this operator's own objects are, and what plugins name.
+fn own_namespace() -> String {
+    let namespace = std::env::var("MY_POD_NAMESPACE").ok().filter(|namespace| !namespace.is_empty());
+    namespace.unwrap_or_else(|| "kubeflow".to_owned()) // v1's default
 }
 
 async fn client(options: &OperatorOptions, metrics: &Metrics) -> anyhow::Result<Client> {

@@ -63,8 +63,17 @@ const CALLS: NonZeroU32 = NonZeroU32::MIN.saturating_add(127);
 
 /// The plugins that a command works with.
 pub fn catalog(options: &PluginOptions, needs: &Needs) -> Result<Catalog, Failure> {
-    let engine = Engine::new(CALLS, Compiler::Child(CompileLimits::default())).map_err(Failure::trouble)?;
-    let catalog = Catalog::load(&engine, &options.plugins, &options.settings, needs);
+    catalog_of(&engine()?, options, needs)
+}
+
+/// What runs the plugins of a command.
+pub fn engine() -> Result<Engine, Failure> {
+    Engine::new(CALLS, Compiler::Child(CompileLimits::default())).map_err(Failure::trouble)
+}
+
+/// The plugins that a command works with, in an engine in which there may be more.
+pub fn catalog_of(engine: &Engine, options: &PluginOptions, needs: &Needs) -> Result<Catalog, Failure> {
+    let catalog = Catalog::load(engine, &options.plugins, &options.settings, needs);
     catalog.and_then(|catalog| catalog.with_grants(&options.grants)).map_err(input)
 }
 

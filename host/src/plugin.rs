@@ -42,7 +42,7 @@ pub use self::{
     breaker::Circuit,
     call::Function,
     compile::{COMPILE, CompileLimit, CompileLimits, Compiler, child},
-    component::{Names, NotAComponent, names},
+    component::{Names, NotAComponent, TRACK, names},
     counters::Counters,
     description::DescriptionError,
     digest::{Digest, Digester, NotADigest},
@@ -73,6 +73,11 @@ impl Plugin {
     /// Of its bytes.
     pub fn digest(&self) -> Digest {
         self.0.digest
+    }
+
+    /// Whether both are handles of one.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// What each of its calls may use.

@@ -9,7 +9,6 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use tempfile::TempDir;
-use trainyard_core::json::merge;
 
 use crate::control_plane::programs::Programs;
 use crate::{ROOT, wait_until};
@@ -43,21 +42,23 @@ impl Registry {
         let program = program()?;
         let folder = tempfile::Builder::new().prefix("trainyard-registry-").tempdir()?;
         let path = |name: &str| folder.path().join(name);
-        let mut config = json!({
-            "version": "0.1",
-            "log": {"level": "info"},
-            "storage": {"filesystem": {"rootdirectory": path("storage")}},
-            "http": {"addr": "127.0.0.1:0"},
-        });
+        let (mut http, mut auth) = (json!({"addr": "127.0.0.1:0"}), json!({}));
         if door == Door::Locked {
             let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
             fs::write(path("ca.pem"), own.cert.pem())?;
             fs::write(path("key.pem"), own.signing_key.serialize_pem())?;
             fs::write(path("htpasswd"), format!("{USER}:{HASH}\n"))?;
             let tls = json!({"certificate": path("ca.pem"), "key": path("key.pem")});
-            let auth = json!({"htpasswd": {"realm": "tests", "path": path("htpasswd")}});
-            merge(&mut config, &json!({"http": {"tls": tls}, "auth": auth}));
+            http = json!({"addr": "127.0.0.1:0", "tls": tls});
+            auth = json!({"htpasswd": {"realm": "tests", "path": path("htpasswd")}});
         }
+        let config = json!({
+            "version": "0.1",
+            "log": {"level": "info"},
+            "storage": {"filesystem": {"rootdirectory": path("storage")}},
+            "http": http,
+            "auth": auth,
+        });
         fs::write(path("config.yml"), config.to_string())?; // JSON is YAML
         let programs = Programs::new(folder.path())?;
         programs.start("registry", &program, &["serve".into(), path("config.yml").display().to_string()])?;

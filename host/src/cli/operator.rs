@@ -80,6 +80,15 @@ pub struct OperatorOptions {
     /// Instead of --zap-encoder
     #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Logging")]
     pub log_format: Option<LogFormat>,
+    /// Folder for what plugins were fetched, so that nothing outside is needed after a restart; this program alone writes it
+    #[arg(long, value_name = "FOLDER", help_heading = "Plugins")]
+    pub plugin_cache: Option<PathBuf>,
+    /// Bytes to keep there, beside those in use
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 30, help_heading = "Plugins")]
+    pub plugin_cache_size: u64,
+    /// The folder in which files of FrameworkPlugins have to be; without it there are none
+    #[arg(long, value_name = "FOLDER", help_heading = "Plugins")]
+    pub plugin_dir: Option<PathBuf>,
     /// Which plugins.
     #[command(flatten)]
     pub plugins: PluginOptions,

@@ -20,17 +20,26 @@ pub fn is_called(name: &str) -> bool {
     names.any(|known: &str| known.eq_ignore_ascii_case(name))
 }
 
-/// Without what Kubernetes does not know, or takes for something else: unsigned numbers, and fields that may be null.
+/// As people write definitions. Without what Kubernetes does not know, or takes for something else: unsigned numbers, fields
+/// that may be null. Bounds are whole numbers, and a description is a line.
 fn plain(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
             fields.retain(|name, value| name != "nullable" || !value.is_boolean());
-            if fields.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
-                fields.insert("format".into(), json!("int64"));
+            for (name, value) in fields {
+                match value.as_str() {
+                    Some(format) if name == "format" && format.starts_with("uint") => *value = json!("int64"),
+                    Some(text) if name == "description" => *value = text.replace('\n', " ").into(),
+                    Some(_) | None => plain(value),
+                }
             }
-            fields.values_mut().for_each(plain);
         }
         Value::Array(items) => items.iter_mut().for_each(plain),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Value::Number(number) => {
+            if let Some(whole) = number.as_f64().and_then(|number| format!("{number}").parse::<i64>().ok()) {
+                *schema = whole.into();
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
     }
 }

@@ -76,8 +76,7 @@ pub(super) async fn run(
 }
 
 fn names(options: &OperatorOptions) -> Names {
-    let namespace = std::env::var("MY_POD_NAMESPACE").ok().filter(|namespace| !namespace.is_empty());
-    let namespace = namespace.unwrap_or_else(|| "kubeflow".to_owned()); // v1's default
+    let namespace = super::own_namespace();
     Names {
         secret: options.webhook_secret_name.clone(),
         service: Service { name: options.webhook_service_name.clone(), namespace },

@@ -86,7 +86,8 @@ impl Recorder {
             "kind": "Event",
             "metadata": {
                 "name": format!("{}.{}", field("/metadata/name"), digest(field("/metadata/uid"), event)),
-                "namespace": field("/metadata/namespace"),
+                // Of what is in no namespace.
+                "namespace": Some(field("/metadata/namespace")).filter(|it| !it.is_empty()).unwrap_or("default"),
             },
             "involvedObject": {
                 "apiVersion": field("/apiVersion"),

@@ -78,25 +78,66 @@ impl Roster {
     }
 
     /// What that plugin brings from now on, in the place of what it brought before.
-    pub(super) fn offer(&self, plugin: &str, brought: Brought) {
-        self.change(|all| drop(all.insert(plugin.to_owned(), brought)));
+    ///
+    /// Answers whether other kinds are served now than before.
+    pub(super) fn offer(&self, plugin: &str, brought: Brought) -> bool {
+        self.change(|all| {
+            let before = all.remove(plugin).unwrap_or_default();
+            let known: Vec<_> = before.kinds.into_iter().chain(before.former).collect();
+            let kept = |new: Arc<LoadedKind>| known.iter().find(|known| known.is_same(&new)).cloned().unwrap_or(new);
+            let Brought { kinds, former, takes_all } = brought;
+            let [kinds, former] = [kinds, former].map(|kinds| kinds.into_iter().map(kept).collect());
+            all.insert(plugin.to_owned(), Brought { kinds, former, takes_all });
+        })
+    }
+
+    /// Whether the kind is of a file that the operator was started with: that is not replaced.
+    pub(super) fn is_given(&self, kind: &LoadedKind) -> bool {
+        self.given.iter().any(|given| given.is_file && key(given) == key(kind))
+    }
+
+    /// Who brings that kind, if a `FrameworkPlugin` does.
+    pub(super) fn owner(&self, kind: &KindKey) -> Option<String> {
+        let brings = |brought: &Brought| brought.kinds.iter().any(|each| key(each) == *kind);
+        lock(&self.brought).iter().find(|(_, brought)| brings(brought)).map(|(plugin, _)| plugin.clone())
+    }
+
+    /// Plugins for which this is false have gone, whoever took them away.
+    pub(super) fn retain(&self, is_there: impl Fn(&str) -> bool) {
+        let gone: Vec<_> = lock(&self.brought).keys().filter(|plugin| !is_there(plugin)).cloned().collect();
+        for plugin in gone {
+            self.withdraw(&plugin);
+        }
     }
 
     /// That plugin brings nothing any more.
-    pub(super) fn withdraw(&self, plugin: &str) {
-        self.change(|all| drop(all.remove(plugin)));
+    /// Answers whether it brought anything.
+    pub(super) fn withdraw(&self, plugin: &str) -> bool {
+        let is_known = lock(&self.brought).contains_key(plugin);
+        if is_known {
+            self.change(|all| drop(all.remove(plugin)));
+        }
+        is_known
     }
 
-    fn change(&self, change: impl FnOnce(&mut BTreeMap<String, Brought>)) {
+    fn change(&self, change: impl FnOnce(&mut BTreeMap<String, Brought>)) -> bool {
         let mut all = lock(&self.brought);
+        let before: Vec<_> = all.values().flat_map(|brought| &brought.kinds).map(|kind| key(kind)).collect();
         change(&mut all);
+        let after: Vec<_> = all.values().flat_map(|brought| &brought.kinds).map(|kind| key(kind)).collect();
         let kinds = merged(&self.given, &all);
         self.missing.send_if_modified(|missing| {
             let before = missing.len();
             missing.retain(|(kind, digest)| kinds.get(kind).is_some_and(|plans| plans.pinned(digest).is_none()));
             missing.len() != before
         });
-        self.kinds.send_replace(Arc::new(kinds));
+        self.kinds.send_if_modified(|served| {
+            let is_same = |(one, other): (&Arc<Plans>, &Arc<Plans>)| one.is_same(other);
+            let same = served.keys().eq(kinds.keys()) && served.values().zip(kinds.values()).all(is_same);
+            *served = Arc::new(kinds);
+            !same
+        });
+        before != after
     }
 
     /// Where the jobs of a kind are, once they have been seen.
@@ -174,10 +215,15 @@ fn has_ended(status: &Value) -> bool {
     JobStatus::read(status).is_ok_and(|status| status.is_finished())
 }
 
-/// The plugins of all kinds, each version once.
+/// The plugins of all kinds, each once, be they of the same bytes.
 pub(super) fn plugins(kinds: &Kinds) -> Vec<Plugin> {
-    let plugins = kinds.values().flat_map(|plans| plans.all()).map(|kind| (kind.plugin.digest(), kind.plugin.clone()));
-    plugins.collect::<BTreeMap<_, _>>().into_values().collect()
+    let mut plugins: Vec<Plugin> = Vec::new();
+    for kind in kinds.values().flat_map(|plans| plans.all()) {
+        if !plugins.iter().any(|known| known.is(&kind.plugin)) {
+            plugins.push(kind.plugin.clone());
+        }
+    }
+    plugins
 }
 
 fn merged(given: &[Arc<LoadedKind>], brought: &BTreeMap<String, Brought>) -> Kinds {
@@ -194,7 +240,7 @@ fn merged(given: &[Arc<LoadedKind>], brought: &BTreeMap<String, Brought>) -> Kin
     kinds
 }
 
-fn key(kind: &LoadedKind) -> KindKey {
+pub(super) fn key(kind: &LoadedKind) -> KindKey {
     (kind.api_version(), kind.kind.kind.clone())
 }
 

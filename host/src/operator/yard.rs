@@ -42,7 +42,6 @@ pub(super) struct Yard {
     metrics: Arc<Metrics>,
     roster: Arc<Roster>,
     workers: usize,
-    turns: Arc<Semaphore>,
     kinds: BTreeMap<KindKey, Served>,
     controllers: JoinSet<()>,
 }
@@ -65,7 +64,6 @@ impl Yard {
             metrics,
             roster,
             workers: usize::try_from(options.controller_threads).unwrap_or(usize::MAX).max(WORKERS),
-            turns: Arc::new(Semaphore::new(thread::available_parallelism().map_or(1, NonZeroUsize::get))),
             kinds: BTreeMap::new(),
             controllers: JoinSet::new(),
         }
@@ -175,7 +173,8 @@ impl Yard {
         Controller {
             work: self.metrics.work(&name, self.workers),
             pace: Arc::new(Pace::new()),
-            turns: self.turns.clone(),
+            // Of its own: a slow plugin keeps no other kind waiting.
+            turns: Arc::new(Semaphore::new(thread::available_parallelism().map_or(1, NonZeroUsize::get))),
             recorder: Recorder::new(self.api.clone(), name),
             kind: kind.clone(),
             plans,

@@ -4,7 +4,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
 use trainyard_core::contract::{Fragment, Issue, JobPlan, Json, Problem, Refusal, ReplicaPlan};
 
-use super::{CallError, Function};
+use super::{CallError, Function, one_line};
 
 type Checked = Result<(), CallError>;
 
@@ -61,6 +61,8 @@ fn check_fragment(what: &str, fragment: &Fragment) -> Checked {
 fn parse<'a, T: serde::Deserialize<'a>>(what: &str, text: &'a str) -> Checked {
     match serde_json::from_str::<T>(text) {
         Ok(_) => Ok(()),
-        Err(error) => Err(CallError::BadOutput { detail: format!("{what} is not the JSON it should be: {error}") }),
+        Err(error) => {
+            Err(CallError::BadOutput { detail: one_line(&format!("{what} is not the JSON it should be: {error}")) })
+        }
     }
 }

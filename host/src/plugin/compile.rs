@@ -80,6 +80,9 @@ pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadEr
                 let _turn = engine.compile_turn();
                 parent::compile(&limits, bytes)?
             };
+            if !matches!(wasmtime::Engine::detect_precompiled(&code), Some(wasmtime::Precompiled::Component)) {
+                return Err(LoadError::NoCompiler("what it answers is no machine code".into()));
+            }
             #[expect(
                 unsafe_code,
                 reason = "machine code is believed: it comes from a child of this very program, which \

@@ -2,10 +2,10 @@
 
 use wasmparser::{Parser, Payload};
 
-use super::LoadError;
+use super::{LoadError, one_line};
 
 /// The track this host speaks; `v0_1` is its adapter.
-pub(super) const TRACK: &str = "0.1";
+pub const TRACK: &str = "0.1";
 const FRAMEWORK: &str = "trainyard:framework/framework";
 /// What a plugin may import. `types` has no functions: components name it because the types of their exports are its.
 const GRANTED: [&str; 2] = ["trainyard:framework/log", "trainyard:framework/types"];
@@ -35,7 +35,7 @@ pub enum NotAComponent {
 
 /// Checks exports and imports.
 pub(super) fn check(bytes: &[u8]) -> Result<(), LoadError> {
-    let names = Names::read(bytes).map_err(|error| NotAComponent::Damaged(error.to_string()))?;
+    let names = Names::read(bytes).map_err(|error| NotAComponent::Damaged(one_line(&error.to_string())))?;
     check_exports(&names.exports)?;
     names.imports.iter().try_for_each(|import| check_import(import))
 }
@@ -70,7 +70,7 @@ pub struct Names<'a> {
 /// What a component asks for and offers, whoever it is made for.
 pub fn names(bytes: &[u8]) -> Result<Names<'_>, NotAComponent> {
     kind(bytes)?;
-    Names::read(bytes).map_err(|error| NotAComponent::Damaged(error.to_string()))
+    Names::read(bytes).map_err(|error| NotAComponent::Damaged(one_line(&error.to_string())))
 }
 
 impl<'a> Names<'a> {
@@ -103,8 +103,8 @@ fn check_exports(exports: &[&str]) -> Result<(), LoadError> {
     let versions = || exports.iter().filter_map(|name| version(name, FRAMEWORK));
     match versions().next() {
         _ if versions().any(|version| track(version) == TRACK) => Ok(()),
-        Some(version) => Err(LoadError::UnsupportedTrack { found: track(version).into() }),
-        None => Err(LoadError::MissingExport { found: exports.iter().map(ToString::to_string).collect() }),
+        Some(version) => Err(LoadError::UnsupportedTrack { found: one_line(track(version)) }),
+        None => Err(LoadError::MissingExport { found: exports.iter().map(|name| one_line(name)).collect() }),
     }
 }
 
@@ -118,7 +118,7 @@ fn check_import(import: &str) -> Result<(), LoadError> {
     } else {
         ""
     };
-    Err(LoadError::ForbiddenImport { import: import.into(), hint })
+    Err(LoadError::ForbiddenImport { import: one_line(import), hint })
 }
 
 /// `0.1.3` of `trainyard:framework/log@0.1.3`.

@@ -41,8 +41,10 @@ type Checked = Result<(), DescriptionError>;
 
 /// Checks a whole description.
 pub(super) fn check(description: &Description) -> Checked {
-    let Description { name, version: _, kinds, objects, settings_schema } = description;
+    let Description { name, version, kinds, objects, settings_schema } = description;
     valid(is_dns_label(name), "name", LABEL, name)?;
+    let is_version = (1..=64).contains(&version.len()) && version.bytes().all(|byte| byte.is_ascii_graphic());
+    valid(is_version, "version", "a version (1 to 64 plain characters)", version)?;
     json_object("settings-schema", settings_schema)?;
     for (index, object) in objects.iter().enumerate() {
         let path = |field| format!("objects[{index}].{field}");

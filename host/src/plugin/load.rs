@@ -1,5 +1,7 @@
 //! From bytes to a plugin that has answered once: nothing runs before everything that can be read has been checked.
 
+use std::time::{Duration, Instant};
+
 use trainyard_core::contract::Description;
 
 use super::{
@@ -12,6 +14,9 @@ use super::{
     scan::{self, Cap, Excess},
     v0_1,
 };
+
+/// How long a new plugin waits for its turn to be asked what it is.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Why a plugin is not loaded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -113,7 +118,9 @@ pub(super) fn load(
     component::check(bytes)?;
     let compiled = compile::compile(engine, bytes)?;
     let prepared = v0_1::Prepared::new(&compiled).map_err(|error| LoadError::Mismatch(cause(&error)))?;
-    let room = engine.room(limits.memory, None);
+    let Some(room) = engine.room(limits.memory, Some(Instant::now() + PATIENCE)) else {
+        return Err(LoadError::Probe(CallError::Busy));
+    };
     let outcome = call(&prepared, Allowance::whole(limits), name, Function::Describe, b"null");
     drop(room);
     let answer = outcome.answer.clone().map_err(LoadError::Probe)?;

@@ -30,6 +30,8 @@ impl Weighter<Key, Answer> for Bytes {
     fn weight(&self, _key: &Key, answer: &Answer) -> u64 {
         let bytes = match answer {
             Ok(answer) => answer.len(),
+            // Shown, they are cut.
+            Err(CallError::Refused(refusal)) => serde_json::to_vec(refusal).map_or(0, |json| json.len()),
             Err(error) => error.to_string().len(),
         };
         (ENTRY + bytes) as u64

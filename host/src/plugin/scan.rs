@@ -10,7 +10,7 @@ use std::fmt;
 
 use wasmparser::{Instance, MemoryType, Parser, Payload, TableType};
 
-use super::{LoadError, NotAComponent, limits};
+use super::{LoadError, NotAComponent, limits, one_line};
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +130,7 @@ pub fn scan(bytes: &[u8]) -> Result<(), LoadError> {
 }
 
 fn damaged(error: wasmparser::BinaryReaderError) -> NotAComponent {
-    NotAComponent::Damaged(error.to_string())
+    NotAComponent::Damaged(one_line(&error.to_string()))
 }
 
 /// What has been counted so far.

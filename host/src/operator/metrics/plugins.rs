@@ -1,7 +1,7 @@
 //! What plugins cost and how they fare, read when somebody asks. Two versions of a plugin are one row: the label is its
 //! name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prometheus::proto::{MetricFamily, MetricType};
 
@@ -119,7 +119,7 @@ impl<'a> Named<'a> {
 
     fn loaded(&self) -> Vec<(Labels, f64)> {
         let all = self.0.values().flatten();
-        let row = |plugin: &&Plugin| {
+        let row = |plugin: &Plugin| {
             let description = plugin.description();
             vec![
                 ("digest", plugin.digest().to_string()),
@@ -127,7 +127,7 @@ impl<'a> Named<'a> {
                 ("version", description.version.clone()),
             ]
         };
-        all.map(|plugin| (row(plugin), 1.0)).collect()
+        all.map(row).collect::<BTreeSet<_>>().into_iter().map(|row| (row, 1.0)).collect()
     }
 
     /// All plugins have one engine.

@@ -1,0 +1,190 @@
+//! What the status of a `FrameworkPlugin` says of how far it is.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::Version;
+use crate::framework_plugin::{Condition, FrameworkPluginStatus, Loaded, SpecError};
+use crate::plugin::{LoadError, one_line};
+use crate::source::{Fault, SourceError};
+
+/// Steps on the way, each with a condition. One that fails keeps what comes after it from being tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::operator) enum Step {
+    Fetched,
+    Verified,
+    Compiled,
+    Ready,
+}
+
+/// Why a plugin, or a new version of one, does not plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::operator) struct Failure {
+    pub(super) step: Step,
+    /// In a word, for machines.
+    pub(super) reason: String,
+    pub(super) message: String,
+    pub(super) again: Again,
+    /// Whether what is active has to go, too.
+    is_final: bool,
+    /// What it was about, as far as that is known.
+    pub(super) candidate: Option<Box<Loaded>>,
+}
+
+/// When to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Again {
+    /// When the plugin, or what it names, has changed.
+    OnChange,
+    /// Every few seconds: somebody has to do something elsewhere.
+    Soon,
+    /// At once, and later with each failure in a row.
+    BackOff,
+}
+
+/// All that a status follows from.
+pub(super) struct Report<'a> {
+    pub(super) generation: Option<i64>,
+    pub(super) active: Option<&'a Version>,
+    pub(super) former: &'a [Version],
+    /// None: all is well.
+    pub(super) failure: Option<&'a Failure>,
+    /// What an admin should know, though all is well: a reason and a message.
+    pub(super) notice: Option<(&'static str, String)>,
+}
+
+/// Longest message of a condition, in bytes.
+const LONGEST: usize = 1024;
+
+impl Step {
+    const ALL: [Self; 3] = [Self::Fetched, Self::Verified, Self::Compiled];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Fetched => "Fetched",
+            Self::Verified => "Verified",
+            Self::Compiled => "Compiled",
+            Self::Ready => "Ready",
+        }
+    }
+}
+
+impl Failure {
+    fn new(step: Step, reason: &str, message: impl ToString, again: Again) -> Self {
+        let message = trainyard_core::line::of(&one_line(&message.to_string()), LONGEST);
+        Self { step, reason: reason.to_owned(), message, again, is_final: false, candidate: None }
+    }
+
+    /// After it was compiled.
+    pub(in crate::operator) fn ready(reason: &str, message: impl ToString) -> Self {
+        Self::new(Step::Ready, reason, message, Again::OnChange)
+    }
+
+    /// Its kinds are somebody else's.
+    pub(super) fn conflict(message: String) -> Self {
+        Self { is_final: true, ..Self::ready("KindConflict", message) }
+    }
+
+    pub(super) fn is_final(&self) -> bool {
+        self.is_final
+    }
+
+    /// Worth another try in a while.
+    pub(in crate::operator) fn soon(self) -> Self {
+        Self { again: Again::Soon, ..self }
+    }
+
+    pub(super) fn of_cluster(error: &kube::Error) -> Self {
+        Self::new(Step::Fetched, "Unavailable", error, Again::BackOff)
+    }
+
+    pub(super) fn of_spec(error: &SpecError) -> Self {
+        let again = match error {
+            SpecError::Invalid { .. } => Again::OnChange,
+            SpecError::Absent { .. } => Again::Soon,
+        };
+        Self::new(Step::Fetched, error.reason(), error, again)
+    }
+
+    pub(super) fn of_source(error: &SourceError) -> Self {
+        let step = match error.fault {
+            Fault::DigestMismatch { .. } | Fault::Signature(_) => Step::Verified,
+            _ => Step::Fetched,
+        };
+        let again = if error.fault.is_passing() { Again::BackOff } else { Again::OnChange };
+        Self::new(step, error.fault.reason(), error, again)
+    }
+
+    pub(super) fn of_load(error: &LoadError) -> Self {
+        let again = if error.is_repeatable() { Again::OnChange } else { Again::BackOff };
+        Self::new(Step::Compiled, error.reason(), crate::failure::chain(error), again)
+    }
+
+    pub(super) fn about(self, candidate: Loaded) -> Self {
+        Self { candidate: Some(Box::new(candidate)), ..self }
+    }
+}
+
+/// The status that says so; times are those of before where nothing else has changed.
+pub(super) fn status(
+    report: &Report<'_>,
+    before: Option<&FrameworkPluginStatus>,
+    now: Timestamp,
+) -> FrameworkPluginStatus {
+    let Report { generation, active, former, failure, .. } = report;
+    let said = conditions(report);
+    let old = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
+    let conditions = said.into_iter().map(|(kind, status, reason, message)| {
+        let since = old.iter().find(|old| old.type_ == kind && old.status == status);
+        Condition {
+            type_: kind.to_owned(),
+            status: status.to_owned(),
+            reason,
+            message,
+            observed_generation: *generation,
+            last_transition_time: since.map_or(Time(now), |old| old.last_transition_time.clone()),
+        }
+    });
+    FrameworkPluginStatus {
+        observed_generation: *generation,
+        active: active.map(|version| version.about.clone()),
+        candidate: failure.and_then(|failure| failure.candidate.as_deref().cloned()),
+        retained: former.iter().map(|version| version.about.clone()).collect(),
+        kinds: active.map(|version| version.about.kinds.clone()).unwrap_or_default(),
+        calls: before.and_then(|before| before.calls),
+        last_error: failure.map(|failure| format!("{}: {}", failure.reason, failure.message)),
+        conditions: conditions.collect(),
+    }
+}
+
+type Said = (&'static str, &'static str, String, String);
+
+fn conditions(report: &Report<'_>) -> Vec<Said> {
+    let Report { active, failure, notice, .. } = report;
+    let said = |kind, status, reason: &str, message: &str| (kind, status, reason.to_owned(), message.to_owned());
+    let of_step = |step: Step| match failure {
+        Some(failure) if failure.step == step => said(step.as_str(), "False", &failure.reason, &failure.message),
+        Some(failure) if failure.step < step => {
+            said(step.as_str(), "Unknown", "NotTried", "an earlier step has failed")
+        }
+        Some(_) | None => said(step.as_str(), "True", step.as_str(), ""),
+    };
+    let mut all: Vec<_> = Step::ALL.into_iter().map(of_step).collect();
+    all.push(match (active, failure) {
+        (Some(version), _) => {
+            let kinds = version.about.kinds.join(", ");
+            said("Ready", "True", "Loaded", &format!("{} plans for {kinds}", version.about.digest))
+        }
+        (None, Some(failure)) => said("Ready", "False", &failure.reason, &failure.message),
+        (None, None) => said("Ready", "False", "Suspended", "its kinds are left alone"),
+    });
+    all.push(match (active, failure, notice) {
+        (Some(_), Some(failure), _) => said("Degraded", "True", &failure.reason, &failure.message),
+        (_, _, Some((reason, message))) => said("Degraded", "True", reason, message),
+        _ => said("Degraded", "False", "AsWanted", ""),
+    });
+    all
+}
+
+#[cfg(test)]
+mod tests;
