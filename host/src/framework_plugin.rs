@@ -43,52 +43,14 @@ pub use self::status::{Condition, FrameworkPluginStatus, Loaded};
     status = "FrameworkPluginStatus",
     derive = "PartialEq",
     doc = "A framework for the operator: a WebAssembly component that knows how jobs of its kinds are run.",
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
-        description = "Whether its kinds are served."
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
-        description = "Why they are, or are not."
-    ),
-    printcolumn(
-        name = "Kinds",
-        type_ = "string",
-        json_path = ".status.kinds",
-        description = "What it runs the jobs of."
-    ),
-    printcolumn(
-        name = "Version",
-        type_ = "string",
-        json_path = ".status.active.version",
-        description = "What the active component calls itself."
-    ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(
-        name = "Digest",
-        type_ = "string",
-        json_path = ".status.active.digest",
-        priority = 1,
-        description = "Of the active component."
-    ),
-    printcolumn(
-        name = "Source",
-        type_ = "string",
-        json_path = ".status.active.source",
-        priority = 1,
-        description = "Where it came from."
-    ),
-    printcolumn(
-        name = "Error",
-        type_ = "string",
-        json_path = ".status.lastError",
-        priority = 1,
-        description = "What went wrong last."
-    )
+    printcolumn = r#"{"name": "Ready", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status", "type": "string", "description": "Whether its kinds are served."}"#,
+    printcolumn = r#"{"name": "Reason", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].reason", "type": "string", "description": "Why they are, or are not."}"#,
+    printcolumn = r#"{"name": "Kinds", "jsonPath": ".status.kinds", "type": "string", "description": "What it runs the jobs of."}"#,
+    printcolumn = r#"{"name": "Version", "jsonPath": ".status.active.version", "type": "string", "description": "What the active component calls itself."}"#,
+    printcolumn = r#"{"name": "Age", "jsonPath": ".metadata.creationTimestamp", "type": "date"}"#,
+    printcolumn = r#"{"name": "Digest", "jsonPath": ".status.active.digest", "type": "string", "priority": 1, "description": "Of the active component."}"#,
+    printcolumn = r#"{"name": "Source", "jsonPath": ".status.active.source", "type": "string", "priority": 1, "description": "Where it came from."}"#,
+    printcolumn = r#"{"name": "Error", "jsonPath": ".status.lastError", "type": "string", "priority": 1, "description": "What went wrong last."}"#
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [{

@@ -86,7 +86,7 @@ pub struct OperatorOptions {
     /// Bytes to keep there, beside those in use
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30, help_heading = "Plugins")]
     pub plugin_cache_size: u64,
-    /// The folder in which files of FrameworkPlugins have to be; without it there are none
+    /// The folder in which files that plugins name have to be; without it they name none
     #[arg(long, value_name = "FOLDER", help_heading = "Plugins")]
     pub plugin_dir: Option<PathBuf>,
     /// Which plugins.

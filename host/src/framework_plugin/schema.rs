@@ -32,8 +32,8 @@ pub(super) fn exactly_one(schema: &mut Schema) {
     let mut properties = Map::new();
     for mut variant in variants {
         let description = variant.get("description").cloned().unwrap_or_default();
-        for (name, mut property) in variant.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
-            trainyard_core::json::merge(&mut property, &json!({"description": description}));
+        for (name, property) in variant.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+            trainyard_core::json::merge(property, &json!({"description": description}));
             properties.insert(name.clone(), property.take());
         }
     }

@@ -115,8 +115,8 @@ fn step(there: Option<&CustomResourceDefinition>, wanted: &CustomResourceDefinit
     if is_fit && has_status {
         return Step::Use;
     }
-    let managers = there.managed_fields().iter().filter_map(|entry| entry.manager.as_deref());
-    let owner = there.labels().get(MANAGER.0).map(String::as_str).or(managers.last()).unwrap_or("somebody else");
+    let mut managers = there.managed_fields().iter().filter_map(|entry| entry.manager.as_deref());
+    let owner = there.labels().get(MANAGER.0).map(String::as_str).or(managers.next_back()).unwrap_or("somebody else");
     let kind = format!("{} {}", kind.version, kind.kind);
     Step::Refuse(format!("it is {owner}'s, and does not serve {kind} in namespaces with a status"))
 }

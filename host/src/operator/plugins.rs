@@ -273,7 +273,7 @@ fn events(now: &FrameworkPluginStatus, before: Option<&FrameworkPluginStatus>) -
             events.push(Event::normal("Replaced", format!("{new} plans new jobs in the place of {old}"), generation));
         }
         (Some(old), None) => {
-            events.push(Event::normal("Withdrawn", format!("{old} plans no jobs any more"), generation))
+            events.push(Event::normal("Withdrawn", format!("{old} plans no jobs any more"), generation));
         }
         (None, None) | (Some(_), Some(_)) => {}
     }

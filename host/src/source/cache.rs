@@ -35,6 +35,9 @@ pub struct Cache {
     next: AtomicU64,
 }
 
+/// How names of what is being written end.
+const PART: &str = "part";
+
 /// What a reference was.
 #[derive(Deserialize, Serialize)]
 struct Remembered {
@@ -48,13 +51,12 @@ impl Cache {
     /// Opens one, or makes it.
     pub fn open(root: &Path, limit: u64) -> io::Result<Self> {
         let tmp = root.join("tmp");
-        // What a crash left behind.
-        match fs::remove_dir_all(&tmp) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
         for folder in [&tmp, &root.join("blobs/sha256"), &root.join("refs")] {
             DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        // What a crash left behind, and only that: the folder may be one that has a tmp of its own.
+        for path in files(&tmp)?.iter().filter(|path| path.extension().is_some_and(|end| end == PART)) {
+            remove(path)?;
         }
         Ok(Self { root: root.to_owned(), limit, next: AtomicU64::new(0) })
     }
@@ -145,7 +147,7 @@ impl Cache {
 
     /// A file is there whole, or not at all, whenever the power goes.
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let tmp = self.root.join("tmp").join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
+        let tmp = self.root.join("tmp").join(format!("{}.{PART}", self.next.fetch_add(1, Ordering::Relaxed)));
         let written = (|| {
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&tmp)?;
             file.write_all(bytes)?;
@@ -230,7 +232,7 @@ mod tests {
     fn what_a_crash_left_half_written_is_gone_at_the_next_start() {
         let folder = tempfile::tempdir().unwrap();
         let digest = open(&folder, 0).put(b"component").unwrap();
-        fs::write(folder.path().join("tmp/0"), b"compo").unwrap();
+        fs::write(folder.path().join("tmp/0.part"), b"compo").unwrap();
         let cache = open(&folder, 0);
         assert_eq!(names(&folder, "tmp"), [].into());
         assert_eq!(cache.get(digest).unwrap().as_deref(), Some(&b"component"[..]));

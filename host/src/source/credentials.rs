@@ -86,7 +86,7 @@ impl DockerConfig {
     pub fn find(&self, registry: &str, repository: &str) -> Result<Option<Credential>, Fault> {
         let fitting = self.auths.iter().filter_map(|(key, entry)| Some((fits(key, registry, repository)?, key, entry)));
         let mut fitting: Vec<_> = fitting.collect();
-        fitting.sort_by_key(|(length, ..)| std::cmp::Reverse(*length));
+        fitting.sort_by_key(|(length, key, ..)| (std::cmp::Reverse(*length), key.contains('*')));
         for (_, key, entry) in &fitting {
             if let Some(credential) = entry.credential(key)? {
                 return Ok(Some(credential));

@@ -56,14 +56,15 @@ fn kinds() -> Result<&'static [Kind]> {
     static KINDS: OnceLock<Result<Vec<Kind>, String>> = OnceLock::new();
     let read = || -> Result<Vec<Kind>> {
         let definitions: Vec<Value> = serde_saphyr::from_multiple(&trainyard(&["crds"])?)?;
-        Ok(definitions.into_iter().map(Kind::of).collect())
+        let jobs = definitions.into_iter().filter(|definition| text(definition, "/spec/scope") == "Namespaced");
+        Ok(jobs.map(Kind::of).collect())
     };
     let kinds = KINDS.get_or_init(|| read().map_err(|error| format!("{error:#}")));
     kinds.as_deref().map_err(|error| anyhow!(error.clone()))
 }
 
 /// An API server with the definitions. None on a laptop that cannot have one.
-fn cluster() -> Result<Option<&'static ControlPlane>> {
+pub(crate) fn cluster() -> Result<Option<&'static ControlPlane>> {
     static CLUSTER: OnceLock<Result<ControlPlane, String>> = OnceLock::new();
     if control_plane::is_skipped() {
         return Ok(None);

@@ -1,4 +1,5 @@
-//! Golden plans: what `trainyard plan` prints for every example and for jobs that use much of what a kind can say.
+//! Golden plans: what `trainyard plan` prints for every example and for jobs that use much of what a kind can say; and the
+//! golden definition of `FrameworkPlugin`.
 //!
 //! `UPDATE=1 cargo test` rewrites them; the difference is the review.
 
@@ -24,6 +25,15 @@ fn plans_are_as_recorded() -> Result<()> {
         generated::up_to_date(&golden.join("plans").join(name(&job)?), &String::from_utf8(done.stdout)?)?;
     }
     Ok(())
+}
+
+/// What an API server is told of `FrameworkPlugin`: its fields are for ever.
+#[test]
+fn the_definition_of_framework_plugins_is_as_recorded() -> Result<()> {
+    let done = Command::new(binary::trainyard()?).args(["crds", "FrameworkPlugin"]).output()?;
+    ensure!(done.status.success(), "trainyard crds FrameworkPlugin: {}", String::from_utf8_lossy(&done.stderr));
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/framework-plugin.yaml");
+    generated::up_to_date(&golden, &String::from_utf8(done.stdout)?)
 }
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -6,6 +6,7 @@ mod conformance;
 mod contract;
 mod control_plane;
 mod crd;
+mod framework_plugin;
 mod golden;
 mod house;
 mod kinds;

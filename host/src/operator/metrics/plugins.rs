@@ -127,7 +127,7 @@ impl<'a> Named<'a> {
                 ("version", description.version.clone()),
             ]
         };
-        all.map(row).collect::<BTreeSet<_>>().into_iter().map(|row| (row, 1.0)).collect()
+        all.map(|plugin| row(plugin)).collect::<BTreeSet<_>>().into_iter().map(|row| (row, 1.0)).collect()
     }
 
     /// All plugins have one engine.

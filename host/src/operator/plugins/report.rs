@@ -107,11 +107,11 @@ impl Failure {
     }
 
     pub(super) fn of_source(error: &SourceError) -> Self {
-        let step = match error.fault {
-            Fault::DigestMismatch { .. } | Fault::Signature(_) => Step::Verified,
-            _ => Step::Fetched,
-        };
-        let again = if error.fault.is_passing() { Again::BackOff } else { Again::OnChange };
+        let is_unverified = matches!(error.fault, Fault::DigestMismatch { .. } | Fault::Signature(_));
+        let step = if is_unverified { Step::Verified } else { Step::Fetched };
+        // Somebody pushes, signs or mends a secret, and we are not told.
+        let may_come = matches!(error.fault, Fault::NotFound(_) | Fault::Unauthorized(_) | Fault::Signature(_));
+        let again = if may_come || error.fault.is_passing() { Again::BackOff } else { Again::OnChange };
         Self::new(step, error.fault.reason(), error, again)
     }
 

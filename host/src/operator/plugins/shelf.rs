@@ -135,18 +135,13 @@ impl Loader {
         }
         let cache = self.cache.as_ref()?;
         let demand = Demand { digest: Some(digest), ..spec.demand().ok()? };
-        let fetched = match about.source.strip_prefix("oci ") {
-            Some(reference) => {
-                let access = spec.access(&Found::default()).unwrap_or_default();
-                let source = Source::Oci(reference.parse().ok()?);
-                source::fetch(&source, &demand, &access, Some(cache), &|_| ()).await.ok()?
-            }
-            None => {
-                let name = about.source.clone();
-                let source = Source::ConfigMap { name, bytes: cache.get(digest).ok()?? };
-                source::fetch(&source, &demand, &Default::default(), None, &|_| ()).await.ok()?
-            }
+        let (source, cache) = if let Some(reference) = about.source.strip_prefix("oci ") {
+            (Source::Oci(reference.parse().ok()?), Some(cache))
+        } else {
+            (Source::ConfigMap { name: about.source.clone(), bytes: cache.get(digest).ok()?? }, None)
         };
+        let access = spec.access(&Found::default()).unwrap_or_default();
+        let fetched = source::fetch(&source, &demand, &access, cache, &|_| ()).await.ok()?;
         self.version(fetched, about.source.clone(), limits, shelf).await.ok()
     }
 

@@ -42,7 +42,8 @@ impl Signed {
         let Bundle { dsse_envelope: Envelope { payload, payload_type, signatures } } =
             serde_json::from_slice(bundle).ok()?;
         let payload = BASE64_STANDARD.decode(payload).ok()?;
-        let signature = BASE64_STANDARD.decode(&signatures.first()?.sig).ok()?;
+        let [signature] = &*signatures else { return None };
+        let signature = BASE64_STANDARD.decode(&signature.sig).ok()?;
         // https://github.com/secure-systems-lab/dsse/blob/master/protocol.md
         let head = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len());
         let about = if payload_type == STATEMENT { about(&payload) } else { Vec::new() };

@@ -1,8 +1,8 @@
-//! What `deploy/rbac.yaml` grants is what an operator uses: all of it, and no more.
+//! What `deploy/rbac.yaml` grants is what an operator uses: all of it, and no more. What plugins need besides is gathered.
 
 use std::collections::BTreeSet;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use trainyard_tests::pod_groups::{self, SCHEDULER_PLUGINS};
 
@@ -96,6 +96,71 @@ fn the_role_grants_what_is_used_and_no_more() -> Result<()> {
     let rest = REST.map(|(verb, what, _)| (verb.to_owned(), what.to_owned()));
     assert_eq!(granted(&place)?, used.chain(rest).chain(rest_of_kinds()).collect());
     Ok(())
+}
+
+/// What an admin applies together with a plugin.
+const ROLE_OF_A_PLUGIN: &str = r#"
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: gathered, labels: {trainyard.dev/aggregate-to-operator: "true"}}
+rules:
+- {apiGroups: [gathered.example], resources: [ringjobs], verbs: [list, watch, delete]}
+- {apiGroups: [gathered.example], resources: [ringjobs/status, ringjobs/finalizers], verbs: [update]}
+"#;
+
+#[test]
+fn a_plugin_brings_its_own_role_and_the_shipped_ones_stay() -> Result<()> {
+    let Some(place) = Place::new("gathered")? else { return Ok(()) };
+    let (ours, kinds) = ("trainyard.dev", "gathered.example");
+    let definitions = "customresourcedefinitions";
+    for (verb, group, resource, subresource, expected) in [
+        ("list", ours, "frameworkplugins", "", true),
+        ("watch", ours, "frameworkplugins", "", true),
+        ("patch", ours, "frameworkplugins", "", true),
+        ("update", ours, "frameworkplugins", "status", true),
+        ("create", ours, "frameworkplugins", "", false),
+        ("delete", ours, "frameworkplugins", "", false),
+        ("create", "apiextensions.k8s.io", definitions, "", true),
+        ("delete", "apiextensions.k8s.io", definitions, "", false),
+        ("get", "", "secrets", "", true),
+        ("list", "", "secrets", "", false),
+        ("list", "", "configmaps", "", true),
+        ("create", "authorization.k8s.io", "selfsubjectaccessreviews", "", true),
+        ("list", kinds, "ringjobs", "", false),
+    ] {
+        let what = format!("{verb} {resource} {subresource}");
+        assert_eq!(may_operator(&place, verb, group, resource, subresource)?, expected, "{what}");
+    }
+    let shipped = ["training-operator", "training-operator-plugins"].map(|role| format!("clusterrole/{role}"));
+    let rules = || shipped.each_ref().map(|role| place.get(role).map(|role| role["rules"].clone()).ok());
+    let before = rules();
+    place.cluster.apply(ROLE_OF_A_PLUGIN)?;
+    for (verb, subresource) in [("list", ""), ("delete", ""), ("update", "status"), ("update", "finalizers")] {
+        place.cluster.wait_until(60, "the role to be gathered", || {
+            ensure!(may_operator(&place, verb, kinds, "ringjobs", subresource)?, "{verb} {subresource}");
+            Ok(())
+        })?;
+    }
+    assert!(!may_operator(&place, "create", kinds, "ringjobs", "")?);
+    place.cluster.kubectl(&["delete", "clusterrole/gathered"])?;
+    place.cluster.wait_until(60, "the role to be gone", || {
+        ensure!(!may_operator(&place, "list", kinds, "ringjobs", "")?, "it may still");
+        Ok(())
+    })?;
+    assert_eq!((rules(), before.iter().all(Option::is_some)), (before, true));
+    Ok(())
+}
+
+/// Whether the operator that `deploy/` installs may do that, in its namespace.
+fn may_operator(place: &Place, verb: &str, group: &str, resource: &str, subresource: &str) -> Result<bool> {
+    let attributes = json!({
+        "namespace": "kubeflow", "verb": verb, "group": group, "resource": resource, "subresource": subresource,
+    });
+    let user = "system:serviceaccount:kubeflow:training-operator";
+    let spec = json!({"user": user, "groups": ["system:authenticated"], "resourceAttributes": attributes});
+    let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec});
+    let answer = place.cluster.kubectl_with(&["create", "--output=json", "-f", "-"], &review.to_string())?;
+    Ok(serde_json::from_str::<Value>(&answer)?["status"]["allowed"] == true)
 }
 
 /// Objects of others with the names that the job's will want.

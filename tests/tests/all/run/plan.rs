@@ -77,7 +77,11 @@ fn definitions_are_printed_by_kind() -> Result<()> {
     let one = trainyard(&["crds", "pytorchjobs"])?;
     assert_eq!(one.code, Some(0), "{:?}", one.err);
     assert!(one.out.contains("\n  name: pytorchjobs.kubeflow.org\n") && !one.out.contains("\n---\n"));
-    assert!(trainyard(&["crds"])?.out.contains("\n---\n"));
+    let own = trainyard(&["crds", "fwp"])?;
+    assert!(own.out.contains("\n  name: frameworkplugins.trainyard.dev\n") && !own.out.contains("\n---\n"));
+    let both = trainyard(&["crds", "FrameworkPlugin", "pytorchjobs"])?;
+    assert_eq!(both.out, format!("{}---\n{}", own.out, one.out));
+    assert!(trainyard(&["crds"])?.out.starts_with(&format!("{}---\n", own.out)));
     Ok(())
 }
 
