@@ -220,7 +220,7 @@ mod tests {
     fn what_is_damaged_is_thrown_away() {
         let folder = tempfile::tempdir().unwrap();
         let cache = open(&folder, 0);
-        for damage in [&b"cOmponent"[..], b"compone", b"component and more", b""] {
+        for damage in [&b"COMPONENT"[..], b"compone", b"component and more", b""] {
             let digest = cache.put(b"component").unwrap();
             fs::write(cache.blob(digest), damage).unwrap();
             assert_eq!(cache.get(digest).unwrap(), None, "{}", damage.escape_ascii());
