@@ -11,17 +11,24 @@ impl FrameworkPluginSpec {
     /// The settings for this plugin, each one that it takes and of its type. A template is written here itself; of a bundled
     /// plugin those in files are read as well, as when it is loaded in any other way. A stranger does not get to name a file.
     pub fn settings(&self, plugin: &Description) -> Result<Value, SpecError> {
+        let schema = settings::schema(plugin);
+        for (name, value) in &self.settings {
+            check(name, value, plugin, &schema)
+                .map_err(|why| SpecError::invalid(format!("spec.settings.{name}"), why))?;
+        }
+        Ok(self.fitting_settings(plugin))
+    }
+
+    /// As many of the settings as this plugin takes: for a version that they were not written for.
+    pub fn fitting_settings(&self, plugin: &Description) -> Value {
         let mut values = match self.source {
             SourceSpec::Bundled(_) => settings::from_files(plugin),
             SourceSpec::Oci(_) | SourceSpec::ConfigMap(_) | SourceSpec::File(_) => Map::new(),
         };
         let schema = settings::schema(plugin);
-        for (name, value) in &self.settings {
-            check(name, value, plugin, &schema)
-                .map_err(|why| SpecError::invalid(format!("spec.settings.{name}"), why))?;
-            values.insert(name.clone(), value.clone());
-        }
-        Ok(values.into())
+        let fits = self.settings.iter().filter(|(name, value)| check(name, value, plugin, &schema).is_ok());
+        values.extend(fits.map(|(name, value)| (name.clone(), value.clone())));
+        values.into()
     }
 }
 

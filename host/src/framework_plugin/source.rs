@@ -36,7 +36,7 @@ pub struct BundledSource {
 #[schemars(inline)]
 pub struct OciSource {
     /// `registry.example/team/plugin:1.2`, or with `@sha256:…` in place of the tag: then it is that artifact for ever. A tag
-    /// is looked up again now and then.
+    /// is looked up when it is written here, and when the operator starts.
     #[schemars(length(max = 512), extend("x-kubernetes-validations" = [{
         "rule": r"self.matches('^(oci://)?[^/@[:space:]]+/[^:@[:space:]]+(:[^:/@[:space:]]+|(:[^:/@[:space:]]+)?@sha256:[0-9a-f]{64})$')",
         "message": "write it in full, as in registry.example/team/plugin:1.2, or with @sha256:… and 64 digits",

@@ -355,6 +355,8 @@ fn settings_are_those_that_the_plugin_takes() {
     }
     let told = told(spec(json!({"settings": {"colour": "red"}})).settings(&self::plugin(json!({}))));
     assert_eq!(told.1, "spec.settings.colour: plugin ring has no such setting; it has none");
+    let newer = spec(json!({"settings": {"colour": "red", "fast": true, "image": 1, "tries": 2}}));
+    assert_eq!(newer.fitting_settings(&plugin), json!({"fast": true, "tries": 2}));
 }
 
 #[test]

@@ -6,14 +6,14 @@ use std::time::Duration;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, PostParams, Preconditions};
 use kube::{Api, Client, ResourceExt as _};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::sleep;
 use trainyard_core::contract::Kind;
 use trainyard_core::json::merge;
 
 use super::plugins::Failure;
-use crate::crd;
 use crate::plugin::Digest;
+use crate::{crd, framework_plugin};
 
 /// Who made it.
 const MANAGER: (&str, &str) = ("app.kubernetes.io/managed-by", "trainyard");
@@ -42,72 +42,89 @@ impl Definitions {
         Self(Api::all(client))
     }
 
+    /// Installs the definition of `FrameworkPlugin` where there is none, and brings up to date what was installed so.
+    pub(super) async fn install(&self) -> kube::Result<()> {
+        let wanted = marked(framework_plugin::definition(), None).map_err(kube::Error::SerdeError)?;
+        let there = self.0.get_opt(&wanted.name_any()).await?;
+        if there.as_ref().is_none_or(|there| is_ours(there) && !is_same(there, &wanted)) {
+            self.write(there, wanted).await?;
+        }
+        Ok(())
+    }
+
     /// Answers when the kind is served.
     pub(super) async fn serve(&self, kind: &Kind, plugin: &str) -> Result<(), Failure> {
-        let name = name(kind);
-        let unserved = |why: String| Failure::ready("DefinitionMissing", format!("definition {name}: {why}")).soon();
         let wanted = wanted(kind, plugin)?;
-        let there = match self.0.get_opt(&name).await {
+        let name = wanted.name_any();
+        let unserved = |why: String| Failure::ready("DefinitionMissing", format!("definition {name}: {why}")).soon();
+        let mut there = match self.0.get_opt(&name).await {
             Ok(there) => there,
             // Who may not look has an admin who does it.
             Err(kube::Error::Api(status)) if status.code == 403 => return Ok(()),
             Err(error) => return Err(unserved(error.to_string())),
         };
-        let written = match step(there.as_ref(), &wanted, kind) {
-            Step::Use => Ok(()),
+        match step(there.as_ref(), &wanted, kind) {
+            Step::Use => {}
             Step::Refuse(why) => {
                 return Err(Failure::ready("DefinitionConflict", format!("definition {name}: {why}")).soon());
             }
-            Step::Create => self.0.create(&PostParams::default(), &wanted).await.map(drop),
-            Step::Replace => {
-                let mut new = wanted;
-                new.metadata.resource_version =
-                    there.as_ref().and_then(|there| there.metadata.resource_version.clone());
-                self.0.replace(&name, &PostParams::default(), &new).await.map(drop)
+            Step::Create | Step::Replace => {
+                there = self.write(there, wanted).await.map(Some).map_err(|error| unserved(error.to_string()))?;
             }
-        };
-        written.map_err(|error| unserved(error.to_string()))?;
+        }
         for _ in 0..LOOKS {
-            let there = self.0.get_opt(&name).await.map_err(|error| unserved(error.to_string()))?;
             if there.as_ref().is_some_and(is_established) {
                 return Ok(());
             }
             sleep(LOOK).await;
+            there = self.0.get_opt(&name).await.map_err(|error| unserved(error.to_string()))?;
         }
         Err(unserved("the API server does not serve it yet".into()))
     }
 
+    async fn write(
+        &self,
+        there: Option<CustomResourceDefinition>,
+        mut wanted: CustomResourceDefinition,
+    ) -> kube::Result<CustomResourceDefinition> {
+        let params = PostParams::default();
+        let Some(there) = there else { return self.0.create(&params, &wanted).await };
+        wanted.metadata.resource_version = there.metadata.resource_version;
+        self.0.replace(&wanted.name_any(), &params, &wanted).await
+    }
+
     /// Deletes it, with all jobs, if a plugin of that name brought it.
-    pub(super) async fn delete(&self, kind: &Kind, plugin: &str) -> kube::Result<()> {
-        let Some(there) = self.0.get_opt(&name(kind)).await? else { return Ok(()) };
+    pub(super) async fn delete(&self, name: &str, plugin: &str) -> kube::Result<()> {
+        let Some(there) = self.0.get_opt(name).await? else { return Ok(()) };
         if is_ours(&there) && there.annotations().get(PLUGIN).is_some_and(|whose| whose == plugin) {
             let preconditions = Preconditions { uid: there.uid(), resource_version: None };
             let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-            self.0.delete(&name(kind), &params).await?;
+            self.0.delete(name, &params).await?;
         }
         Ok(())
     }
 }
 
-fn name(kind: &Kind) -> String {
-    format!("{}.{}", kind.plural, kind.group)
-}
-
 fn wanted(kind: &Kind, plugin: &str) -> Result<CustomResourceDefinition, Failure> {
     let wrong = |why: String| Failure::ready("BadDefinition", why);
-    let mut definition = crd::of(kind).map_err(|error| wrong(crate::failure::chain(&error)))?;
+    let definition = crd::of(kind).map_err(|error| wrong(crate::failure::chain(&error)))?;
+    marked(definition, Some(plugin)).map_err(|error| wrong(error.to_string()))
+}
+
+fn marked(mut definition: Value, plugin: Option<&str>) -> serde_json::Result<CustomResourceDefinition> {
     let written = Digest::of(definition.to_string().as_bytes()).to_string();
-    let marks =
-        json!({"metadata": {"labels": {MANAGER.0: MANAGER.1}, "annotations": {PLUGIN: plugin, WRITTEN: written}}});
-    merge(&mut definition, &marks);
-    serde_json::from_value(definition).map_err(|error| wrong(error.to_string()))
+    let mut annotations = json!({WRITTEN: written});
+    if let Some(plugin) = plugin {
+        merge(&mut annotations, &json!({PLUGIN: plugin}));
+    }
+    merge(&mut definition, &json!({"metadata": {"labels": {MANAGER.0: MANAGER.1}, "annotations": annotations}}));
+    serde_json::from_value(definition)
 }
 
 fn step(there: Option<&CustomResourceDefinition>, wanted: &CustomResourceDefinition, kind: &Kind) -> Step {
     let Some(there) = there else { return Step::Create };
     if is_ours(there) {
-        let same = there.annotations().get(WRITTEN) == wanted.annotations().get(WRITTEN);
-        return if same { Step::Use } else { Step::Replace };
+        return if is_same(there, wanted) { Step::Use } else { Step::Replace };
     }
     let version = there.spec.versions.iter().find(|version| version.name == kind.version && version.served);
     let is_fit = there.spec.names.kind == kind.kind && there.spec.scope == "Namespaced";
@@ -125,29 +142,32 @@ fn is_ours(definition: &CustomResourceDefinition) -> bool {
     definition.labels().get(MANAGER.0).is_some_and(|manager| manager == MANAGER.1)
 }
 
+fn is_same(there: &CustomResourceDefinition, wanted: &CustomResourceDefinition) -> bool {
+    there.annotations().get(WRITTEN) == wanted.annotations().get(WRITTEN)
+}
+
 fn is_established(definition: &CustomResourceDefinition) -> bool {
     let conditions = definition.status.iter().flat_map(|status| status.conditions.iter().flatten());
     conditions.into_iter().any(|condition| condition.type_ == "Established" && condition.status == "True")
 }
 
 #[cfg(test)]
+pub(super) fn sample() -> Kind {
+    serde_json::from_value(json!({
+        "group": "example.com", "version": "v1", "kind": "RingJob", "plural": "ringjobs", "short_names": [],
+        "replica_specs": "replicaSpecs", "replica_types": [], "container": "ring", "port": null,
+        "restart_policy": "Never", "replace_failed": false, "spec_properties": "{}", "scales": null, "columns": [],
+    }))
+    .unwrap()
+}
+
+#[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
-
-    fn kind() -> Kind {
-        let kind = json!({
-            "group": "example.com", "version": "v1", "kind": "RingJob", "plural": "ringjobs", "short_names": [],
-            "replica_specs": "replicaSpecs", "replica_types": [], "container": "ring", "port": null,
-            "restart_policy": "Never", "replace_failed": false, "spec_properties": "{}", "scales": null, "columns": [],
-        });
-        serde_json::from_value(kind).unwrap()
-    }
 
     #[test]
     fn a_foreign_definition_is_used_or_left_alone() {
-        let kind = kind();
+        let kind = sample();
         let wanted = wanted(&kind, "ring").unwrap();
         let changed = |change: Value| {
             let mut there = serde_json::to_value(&wanted).unwrap();

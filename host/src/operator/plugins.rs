@@ -1,35 +1,38 @@
 //! `FrameworkPlugin`s: fetched, checked, compiled and offered to whom they concern, while the operator runs.
 //!
-//! Every replica loads them, for each answers at admission; who leads also writes: status, events, finalizers, definitions.
-//! A version takes the place of another only when all that can be found out about it beforehand is well.
+//! Every replica loads them, for each answers at admission; who leads also decides which version plans, and writes: status,
+//! events, finalizers, definitions. A version takes the place of another only when all that can be found out about it
+//! beforehand is well. Where nothing changes nobody is asked anything.
 
+mod claim;
 mod leave;
+mod look;
 mod offer;
+mod pulse;
 mod report;
 mod shelf;
+mod tell;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{ListParams, PartialObjectMeta, PostParams};
-use kube::runtime::controller::{Action, Controller};
+use kube::api::{ListParams, PartialObjectMeta};
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::Controller;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt as _};
-use serde_json::json;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch as flag;
 use tokio_stream::wrappers::{UnboundedReceiverStream, WatchStream};
-use tracing::{info, warn};
-use trainyard_core::event::Event;
+use tracing::warn;
 
 pub(super) use self::report::Failure;
-use self::report::{Again, Report};
 use self::shelf::Shelf;
 use super::api;
 use super::definitions::Definitions;
@@ -37,16 +40,19 @@ use super::events::Recorder;
 use super::roster::Roster;
 use super::throttle::Throttle;
 use crate::cli::OperatorOptions;
-use crate::framework_plugin::{FrameworkPlugin, FrameworkPluginStatus, Loaded};
-use crate::plugin::{Engine, Function, Plugin};
-use crate::source::Cache;
+use crate::framework_plugin::{FrameworkPlugin, Loaded};
+use crate::plugin::{Engine, Plugin};
+use crate::source::{Cache, Mirror};
 
-/// Before it is looked again for the kind itself, or whether it may be seen.
-const ABSENT: Duration = Duration::from_mins(5);
 /// Before another try where somebody has to do something elsewhere.
 const SOON: Duration = Duration::from_secs(10);
 /// The longest pause before another try of what fails and may go better.
 const LONGEST: Duration = Duration::from_mins(5);
+
+/// One may be of another release, and not be read: it hides no other.
+type Guarded = DeserializeGuard<FrameworkPlugin>;
+/// All that there are.
+type Plugins = Store<Guarded>;
 
 /// A version of a plugin that is loaded; a cheap handle.
 #[derive(Clone)]
@@ -61,6 +67,8 @@ pub(super) struct Loader {
     engine: Engine,
     roster: Arc<Roster>,
     cache: Option<Arc<Cache>>,
+    /// Asked for all artifacts.
+    mirrors: Vec<Mirror>,
     /// Where files have to be.
     files: Option<PathBuf>,
     /// The operator's own.
@@ -72,11 +80,13 @@ pub(super) struct Loader {
     definitions: Definitions,
     recorder: Recorder,
     shelves: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Shelf>>>>,
+    /// How often ConfigMaps that plugins name have changed.
+    changes: Mutex<BTreeMap<String, u64>>,
     /// Has all plugins looked at again.
     again: UnboundedSender<()>,
 }
 
-/// Loads plugins for ever. Where their kind is not installed, or may not be seen, it is looked for now and then.
+/// Loads plugins for ever. Where their kind is not installed it is, by who leads and may; else it is waited for.
 pub(super) async fn run(
     options: &OperatorOptions,
     client: Client,
@@ -93,21 +103,23 @@ pub(super) async fn run(
             "frameworkplugin-controller".into(),
         ),
         cache: cache(options),
+        mirrors: options.registry_mirror.clone(),
         files: options.plugin_dir.clone(),
         namespace: super::own_namespace(),
         jobs: options.namespace.clone(),
         shelves: Mutex::default(),
+        changes: Mutex::default(),
         client,
         engine,
         roster,
         is_leading,
         again,
     });
-    while let Err(error) = loader.all.list(&ListParams::default().limit(1)).await {
-        info!(%error, again_after = ?ABSENT, "no FrameworkPlugins: their kind is not installed, or may not be seen");
-        tokio::time::sleep(ABSENT).await;
-    }
-    loader.follow(looks).await;
+    let follow = async {
+        loader.await_kind().await;
+        loader.clone().follow(looks).await;
+    };
+    tokio::join!(loader.install(), follow);
 }
 
 fn cache(options: &OperatorOptions) -> Option<Arc<Cache>> {
@@ -122,15 +134,42 @@ fn cache(options: &OperatorOptions) -> Option<Arc<Cache>> {
 }
 
 impl Loader {
-    async fn follow(self: Arc<Self>, looks: tokio::sync::mpsc::UnboundedReceiver<()>) {
-        let controller = Controller::new(self.all.clone(), watcher::Config::default());
-        let (known, plugins) = (controller.store(), controller.store());
+    /// Who leads installs the kind itself, if it may: there may be somebody else who does.
+    async fn install(&self) {
+        if self.is_leading.clone().wait_for(|is_leading| *is_leading).await.is_err() {
+            return;
+        }
+        let mut failures = 0;
+        while let Err(error) = self.definitions.install().await {
+            if let kube::Error::Api(status) = &error
+                && status.code < 500
+            {
+                return warn!(%error, "the definition of FrameworkPlugin is neither installed nor brought up to date");
+            }
+            failures += 1;
+            tokio::time::sleep(back_off(failures)).await;
+        }
+    }
+
+    /// Says once what is in the way, and waits quietly.
+    async fn await_kind(&self) {
+        let (mut is_told, mut failures) = (false, 0);
+        while let Err(error) = self.all.list_metadata(&ListParams::default().limit(1)).await {
+            let is_refused = matches!(&error, kube::Error::Api(status) if status.code < 500);
+            if is_refused && !std::mem::replace(&mut is_told, true) {
+                warn!(%error, "no FrameworkPlugins yet: their kind is not installed, or may not be seen");
+            }
+            failures += 1;
+            tokio::time::sleep(if is_refused { SOON.min(back_off(failures)) } else { back_off(failures) }).await;
+        }
+    }
+
+    async fn follow(self: Arc<Self>, looks: UnboundedReceiver<()>) {
+        let controller = Controller::new(Api::<Guarded>::all(self.client.clone()), watcher::Config::default());
+        let plugins = controller.store();
         let maps: Api<PartialObjectMeta<ConfigMap>> = Api::namespaced(self.client.clone(), &self.namespace);
-        let named = move |map: PartialObjectMeta<ConfigMap>| {
-            let name = map.name_any();
-            let names = |plugin: &Arc<FrameworkPlugin>| plugin.spec.source.config_maps().contains(&name.as_str());
-            known.state().into_iter().filter(names).map(|plugin| ObjectRef::from_obj(&*plugin)).collect::<Vec<_>>()
-        };
+        let (loader, known) = (self.clone(), plugins.clone());
+        let named = move |map: PartialObjectMeta<ConfigMap>| loader.changed(&map.name_any(), &known);
         let leads = WatchStream::from_changes(self.is_leading.clone()).map(drop);
         let missing = WatchStream::from_changes(self.roster.missing()).map(drop);
         let controller = controller
@@ -138,150 +177,53 @@ impl Loader {
             .reconcile_all_on(UnboundedReceiverStream::new(looks))
             .reconcile_all_on(leads)
             .reconcile_all_on(missing);
-        let look = |plugin: Arc<FrameworkPlugin>, context: Arc<(Arc<Self>, Store<FrameworkPlugin>)>| async move {
+        let look = |plugin: Arc<Guarded>, context: Arc<(Arc<Self>, Plugins)>| async move {
             let (loader, plugins) = &*context;
-            Ok::<_, std::convert::Infallible>(loader.look(&plugin, plugins).await)
+            Ok::<_, Infallible>(loader.look(&plugin, plugins).await)
         };
-        let done = controller.run(look, |_, never, _| match *never {}, Arc::new((self, plugins)));
-        done.for_each(|done| async move {
-            if let Err(error) = done {
-                warn!(error = crate::failure::chain(&error), "a watch of plugins failed and begins anew");
+        let context = Arc::new((self.clone(), plugins.clone()));
+        let mut told = None;
+        let done = controller.run(look, |_, never, _| match *never {}, context).for_each(|done| {
+            let error = done.err().map(|error| crate::failure::chain(&error));
+            if let Some(error) = error.filter(|error| told.as_ref() != Some(error)) {
+                warn!(error, "a watch of plugins failed and begins anew");
+                told = Some(error);
             }
-        })
-        .await;
+            std::future::ready(())
+        });
+        tokio::join!(done, self.pulse(&plugins));
     }
 
-    /// One look at one plugin; what it wants, and what there is.
-    async fn look(&self, plugin: &FrameworkPlugin, all: &Store<FrameworkPlugin>) -> Action {
-        let name = plugin.name_any();
-        let shelf =
-            self.shelves.lock().unwrap_or_else(PoisonError::into_inner).entry(name.clone()).or_default().clone();
-        let mut shelf = shelf.lock().await;
-        self.roster.retain(|name| all.get(&ObjectRef::new(name)).is_some());
-        if plugin.metadata.deletion_timestamp.is_some() {
-            return self.leave(plugin, &mut shelf).await;
-        }
-        if plugin.spec.suspend {
-            self.withdraw(&name, &mut shelf);
-            return self.tell(plugin, &mut shelf, &[], None).await;
-        }
-        let held = match self.hold(plugin).await {
-            Ok(held) => held,
-            Err(error) => return self.tell(plugin, &mut shelf, &[], Some(Failure::of_cluster(&error))).await,
+    /// The plugins that need a ConfigMap, which has changed.
+    fn changed(&self, map: &str, plugins: &Plugins) -> Vec<ObjectRef<Guarded>> {
+        let needs = |plugin: &Arc<Guarded>| {
+            plugin.0.as_ref().is_ok_and(|plugin| plugin.spec.source.config_maps().contains(&map))
         };
-        let plugin = held.as_ref().unwrap_or(plugin);
-        let outcome = match self.wanted(plugin, &mut shelf).await {
-            Ok(version) => self.approve(plugin, &version, all, &mut shelf).await.map(|()| version),
-            Err(failure) => Err(failure),
-        };
-        let failure = match outcome {
-            Ok(version) => {
-                shelf.active = Some(version);
-                None
-            }
-            Err(failure) if failure.is_final() => {
-                self.withdraw(&name, &mut shelf);
-                Some(failure)
-            }
-            Err(failure) => {
-                self.restore(plugin, &mut shelf).await;
-                Some(failure)
-            }
-        };
-        let former = self.offer(plugin, &mut shelf).await;
-        self.tell(plugin, &mut shelf, &former, failure).await
+        let plugins: Vec<_> =
+            plugins.state().iter().filter(|plugin| needs(plugin)).map(|it| of(&it.name_any())).collect();
+        *lock(&self.changes).entry(map.to_owned()).or_default() += u64::from(!plugins.is_empty());
+        plugins
     }
 
-    /// After a restart: what was active before goes on, whatever is wrong with what is wanted now.
-    async fn restore(&self, plugin: &FrameworkPlugin, shelf: &mut Shelf) {
-        let before = plugin.status.as_ref().and_then(|status| status.active.as_ref());
-        if let (None, Some(about)) = (&shelf.active, before) {
-            shelf.active = self.again(&plugin.spec, about, shelf).await;
-        }
+    fn shelf(&self, plugin: &str) -> Arc<tokio::sync::Mutex<Shelf>> {
+        lock(&self.shelves).entry(plugin.to_owned()).or_default().clone()
     }
 
-    /// Writes how the plugin is, where that is news; answers when to look again.
-    async fn tell(
-        &self,
-        plugin: &FrameworkPlugin,
-        shelf: &mut Shelf,
-        former: &[Version],
-        failure: Option<Failure>,
-    ) -> Action {
-        shelf.failures = if failure.is_some() { shelf.failures.saturating_add(1) } else { 0 };
-        let report = Report {
-            generation: plugin.metadata.generation,
-            active: shelf.active.as_ref(),
-            former,
-            failure: failure.as_ref(),
-            notice: None,
-        };
-        let is_written = self.write(plugin, &report).await;
-        match failure.map(|failure| failure.again) {
-            _ if !is_written => Action::requeue(Duration::from_secs(1)),
-            None | Some(Again::OnChange) => Action::await_change(),
-            Some(Again::Soon) => Action::requeue(SOON),
-            Some(Again::BackOff) => {
-                Action::requeue(LONGEST.min(Duration::from_secs(1 << shelf.failures.saturating_sub(1).min(9))))
-            }
-        }
-    }
-
-    /// False: it has to be written again, for somebody else was quicker.
-    async fn write(&self, plugin: &FrameworkPlugin, report: &Report<'_>) -> bool {
-        let before = plugin.status.as_ref();
-        let now = Timestamp::now();
-        let now = Timestamp::from_second(now.as_second()).unwrap_or(now); // as Kubernetes keeps it
-        let status = report::status(report, before, now);
-        if !*self.is_leading.borrow() || before == Some(&status) {
-            return true;
-        }
-        let calls = report
-            .active
-            .map(|version| Function::ALL.into_iter().map(|function| version.plugin.counters().calls(function)).sum());
-        let events = events(&status, before);
-        let new = FrameworkPlugin { status: Some(FrameworkPluginStatus { calls, ..status }), ..plugin.clone() };
-        match self.all.replace_status(&plugin.name_any(), &PostParams::default(), &new).await {
-            Ok(_) => {
-                let object = json!({
-                    "apiVersion": "trainyard.dev/v1alpha1",
-                    "kind": "FrameworkPlugin",
-                    "metadata": {"name": plugin.name_any(), "uid": plugin.uid()},
-                });
-                self.recorder.tell(&object, events, now).await;
-                true
-            }
-            Err(kube::Error::Api(status)) if status.code == 404 => true,
-            // A conflict: the watch brings what is there now.
-            Err(kube::Error::Api(status)) if status.code == 409 => true,
-            Err(error) => {
-                warn!(plugin = plugin.name_any(), %error, "the status of a plugin cannot be written");
-                false
-            }
-        }
+    fn leads(&self) -> bool {
+        *self.is_leading.borrow()
     }
 }
 
-/// What an admin reads in `kubectl describe`.
-fn events(now: &FrameworkPluginStatus, before: Option<&FrameworkPluginStatus>) -> Vec<Event> {
-    let generation = now.observed_generation.unwrap_or_default();
-    let digest = |status: &FrameworkPluginStatus| status.active.as_ref().map(|active| active.digest.clone());
-    let mut events = Vec::new();
-    match (before.and_then(digest), digest(now)) {
-        (None, Some(new)) => events.push(Event::normal("Loaded", format!("{new} plans new jobs"), generation)),
-        (Some(old), Some(new)) if old != new => {
-            events.push(Event::normal("Replaced", format!("{new} plans new jobs in the place of {old}"), generation));
-        }
-        (Some(old), None) => {
-            events.push(Event::normal("Withdrawn", format!("{old} plans no jobs any more"), generation));
-        }
-        (None, None) | (Some(_), Some(_)) => {}
-    }
-    let error = |status: &FrameworkPluginStatus| status.last_error.clone();
-    let news = error(now).filter(|_| error(now) != before.and_then(error));
-    events.extend(news.map(|error| {
-        let (reason, message) = error.split_once(": ").unwrap_or(("Failed", &error));
-        Event::warning(reason, message, generation)
-    }));
-    events
+fn of(plugin: &str) -> ObjectRef<Guarded> {
+    ObjectRef::new(plugin)
+}
+
+/// After so many failures in a row.
+fn back_off(failures: u32) -> Duration {
+    LONGEST.min(Duration::from_secs(1 << failures.saturating_sub(1).min(9)))
+}
+
+// Nobody panics while holding one.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 use tokio::sync::watch as flag;
-use trainyard_core::contract::ObjectKind;
+use trainyard_core::contract::{Kind, ObjectKind};
 use trainyard_core::json::text;
 use trainyard_core::status::JobStatus;
 
@@ -91,15 +91,15 @@ impl Roster {
         })
     }
 
-    /// Whether the kind is of a file that the operator was started with: that is not replaced.
-    pub(super) fn is_given(&self, kind: &LoadedKind) -> bool {
-        self.given.iter().any(|given| given.is_file && key(given) == key(kind))
+    /// Whether the kind, or one of its name, is of a file that the operator was started with: that is not replaced.
+    pub(super) fn is_given(&self, kind: &Kind) -> bool {
+        self.given.iter().any(|given| given.is_file && is_alike(&given.kind, kind))
     }
 
-    /// Who brings that kind, if a `FrameworkPlugin` does.
-    pub(super) fn owner(&self, kind: &KindKey) -> Option<String> {
-        let brings = |brought: &Brought| brought.kinds.iter().any(|each| key(each) == *kind);
-        lock(&self.brought).iter().find(|(_, brought)| brings(brought)).map(|(plugin, _)| plugin.clone())
+    /// Which `FrameworkPlugin`s bring that kind, or one of its name.
+    pub(super) fn owners(&self, kind: &Kind) -> Vec<String> {
+        let brings = |brought: &Brought| brought.kinds.iter().any(|each| is_alike(&each.kind, kind));
+        lock(&self.brought).iter().filter(|(_, brought)| brings(brought)).map(|(plugin, _)| plugin.clone()).collect()
     }
 
     /// Plugins for which this is false have gone, whoever took them away.
@@ -205,7 +205,7 @@ impl Plans {
 }
 
 impl LiveJob {
-    fn of(name: String, job: &Value) -> Self {
+    pub(super) fn of(name: String, job: &Value) -> Self {
         let digest = Some(text(job, "/status/pluginDigest").to_owned()).filter(|digest| !digest.is_empty());
         Self { name, digest, has_ended: job.get("status").is_some_and(has_ended) }
     }
@@ -240,7 +240,12 @@ fn merged(given: &[Arc<LoadedKind>], brought: &BTreeMap<String, Brought>) -> Kin
     kinds
 }
 
-pub(super) fn key(kind: &LoadedKind) -> KindKey {
+/// Whether both have one definition, or go by one name.
+fn is_alike(one: &Kind, other: &Kind) -> bool {
+    one.group == other.group && (one.kind == other.kind || one.plural == other.plural)
+}
+
+fn key(kind: &LoadedKind) -> KindKey {
     (kind.api_version(), kind.kind.kind.clone())
 }
 

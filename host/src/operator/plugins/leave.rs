@@ -1,17 +1,19 @@
 //! A plugin that is deleted goes when no job needs it any more.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use kube::ResourceExt as _;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
 use kube::runtime::controller::Action;
+use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
-use tracing::{info, warn};
+use tracing::info;
 
-use super::Loader;
-use super::report::Report;
+use super::report::Failure;
 use super::shelf::Shelf;
-use crate::framework_plugin::{Definitions, FrameworkPlugin};
+use super::{Loader, Plugins};
+use crate::framework_plugin::{Definitions, FrameworkPlugin, FrameworkPluginStatus};
+use crate::operator::roster::LiveJob;
 
 /// Keeps a plugin there as long as jobs need it.
 const FINALIZER: &str = "trainyard.dev/jobs";
@@ -23,7 +25,7 @@ const NAMED: usize = 5;
 impl Loader {
     /// Sees to it that the plugin does not go unnoticed. None: it was so already, or somebody else leads.
     pub(super) async fn hold(&self, plugin: &FrameworkPlugin) -> kube::Result<Option<FrameworkPlugin>> {
-        if !*self.is_leading.borrow() || plugin.finalizers().iter().any(|each| each == FINALIZER) {
+        if !self.leads() || is_held(plugin) {
             return Ok(None);
         }
         let finalizers: Vec<_> = plugin.finalizers().iter().map(String::as_str).chain([FINALIZER]).collect();
@@ -36,61 +38,108 @@ impl Loader {
         self.all.patch(&plugin.name_any(), &PatchParams::default(), &patch).await
     }
 
-    /// A deleted plugin: it stays while jobs that it planned have not ended.
-    pub(super) async fn leave(&self, plugin: &FrameworkPlugin, shelf: &mut Shelf) -> Action {
-        if !*self.is_leading.borrow() || !plugin.finalizers().iter().any(|each| each == FINALIZER) {
+    /// A deleted plugin: it plans, and stays, while jobs that it planned have not ended.
+    pub(super) async fn leave(&self, plugin: &FrameworkPlugin, all: &Plugins, shelf: &mut Shelf) -> Action {
+        if !plugin.spec.suspend {
+            self.restore(plugin, all, shelf).await; // the operator was started since
+        }
+        if !self.leads() || !is_held(plugin) {
             return Action::await_change();
         }
         let name = plugin.name_any();
-        match self.users(plugin) {
-            None => return Action::requeue(LOOK),
-            Some(users) if !users.is_empty() => {
-                let report = Report {
-                    generation: plugin.metadata.generation,
-                    active: shelf.active.as_ref(),
-                    former: &[],
-                    failure: None,
-                    notice: Some(("InUse", in_use(&users))),
-                };
-                self.write(plugin, &report).await;
-                return Action::requeue(LOOK);
-            }
-            Some(_) => {}
-        }
-        let kinds = shelf.active.as_ref().map(|version| version.plugin.description().kinds.clone()).unwrap_or_default();
-        self.withdraw(&name, shelf);
-        if plugin.spec.definitions == Definitions::Delete {
-            for kind in &kinds {
-                if let Err(error) = self.definitions.delete(kind, &name).await {
-                    warn!(plugin = name, kind = kind.kind, %error, "the definition of a kind cannot be deleted");
-                    return Action::requeue(LOOK);
+        let notice = match self.users(plugin).await {
+            Ok(None) => None,
+            Ok(Some(users)) if users.is_empty() => match self.go(plugin, shelf).await {
+                Ok(()) => {
+                    info!(plugin = name, "a plugin has gone");
+                    return Action::await_change();
                 }
+                Err(error) => Some(("Stuck", Failure::of_cluster(&error).message)),
+            },
+            Ok(Some(users)) => Some(("InUse", in_use(&users))),
+            Err(error) => {
+                Some(("InUse", format!("whether jobs need it is not known: {}", Failure::of_cluster(&error).message)))
+            }
+        };
+        if notice.is_some() {
+            self.report(plugin, shelf, None, notice).await;
+        }
+        Action::requeue(LOOK)
+    }
+
+    /// May be done twice: what has gone already is not missed.
+    async fn go(&self, plugin: &FrameworkPlugin, shelf: &mut Shelf) -> kube::Result<()> {
+        let name = plugin.name_any();
+        if plugin.spec.definitions == Definitions::Delete {
+            for resource in self.resources(plugin).await? {
+                self.definitions.delete(&format!("{}.{}", resource.plural, resource.group), &name).await?;
             }
         }
         let others: Vec<_> = plugin.finalizers().iter().filter(|each| *each != FINALIZER).collect();
-        match self.patch(plugin, &json!(others)).await {
-            Ok(_) => info!(plugin = name, "a plugin has gone"),
-            Err(error) => {
-                warn!(plugin = name, %error, "a plugin cannot go");
-                return Action::requeue(LOOK);
-            }
-        }
-        Action::await_change()
+        self.patch(plugin, &json!(others)).await?;
+        self.withdraw(&name, shelf);
+        Ok(())
     }
 
-    /// Jobs that need the plugin; None while that is not known.
-    fn users(&self, plugin: &FrameworkPlugin) -> Option<Vec<String>> {
-        let kinds = plugin.status.iter().flat_map(|status| &status.kinds);
-        let jobs = kinds.filter_map(|kind| {
-            let (api_version, kind) = kind.split_once(' ')?;
-            // A kind that nobody serves has nobody's jobs.
-            let key = (api_version.to_owned(), kind.to_owned());
-            self.roster.kinds().borrow().contains_key(&key).then(|| self.roster.jobs(api_version, kind))
-        });
-        let jobs: Vec<_> = jobs.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect();
+    /// Jobs that need the plugin; None while the jobs have not been seen.
+    async fn users(&self, plugin: &FrameworkPlugin) -> kube::Result<Option<Vec<String>>> {
+        let mut jobs = Vec::new();
+        let mut strange = BTreeSet::new();
+        for (api_version, kind) in kinds(plugin) {
+            if !self.roster.kinds().borrow().contains_key(&(api_version.to_owned(), kind.to_owned())) {
+                strange.insert((api_version, kind));
+                continue;
+            }
+            let Some(found) = self.roster.jobs(api_version, kind) else { return Ok(None) };
+            jobs.extend(found);
+        }
+        // Nobody serves them, for the plugin is suspended, or cannot be loaded: nobody watches their jobs.
+        if !strange.is_empty() {
+            for resource in self.resources(plugin).await? {
+                if strange.contains(&(resource.api_version.as_str(), resource.kind.as_str())) {
+                    jobs.extend(self.list(&resource).await?);
+                }
+            }
+        }
         let needs = jobs.into_iter().filter(|job| job.digest.is_some() && !job.has_ended);
-        Some(needs.map(|job| job.name).collect())
+        Ok(Some(needs.map(|job| job.name).collect()))
     }
+
+    async fn list(&self, resource: &ApiResource) -> kube::Result<Vec<LiveJob>> {
+        let jobs: Api<DynamicObject> = match self.jobs.as_str() {
+            "" => Api::all_with(self.client.clone(), resource),
+            namespace => Api::namespaced_with(self.client.clone(), namespace, resource),
+        };
+        let named = |job: &DynamicObject| format!("{}/{}", job.namespace().unwrap_or_default(), job.name_any());
+        Ok(jobs.list(&ListParams::default()).await?.iter().map(|job| LiveJob::of(named(job), &job.data)).collect())
+    }
+
+    /// Where the jobs of the plugin's kinds are, as far as their definitions are installed.
+    async fn resources(&self, plugin: &FrameworkPlugin) -> kube::Result<Vec<ApiResource>> {
+        let mut resources = Vec::new();
+        for (api_version, kind) in kinds(plugin) {
+            let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+            let kind = GroupVersionKind::gvk(group, version, kind);
+            match kube::discovery::pinned_kind(&self.client, &kind).await {
+                Ok((resource, _)) => resources.push(resource),
+                Err(kube::Error::Discovery(_)) => {}
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(resources)
+    }
+}
+
+fn is_held(plugin: &FrameworkPlugin) -> bool {
+    plugin.finalizers().iter().any(|each| each == FINALIZER)
+}
+
+/// All that a version of it runs the jobs of, or has run: `example.com/v1` and `RingJob`.
+fn kinds(plugin: &FrameworkPlugin) -> BTreeSet<(&str, &str)> {
+    let Some(FrameworkPluginStatus { kinds, retained, .. }) = &plugin.status else { return BTreeSet::new() };
+    let kinds = kinds.iter().chain(retained.iter().flat_map(|loaded| &loaded.kinds));
+    kinds.filter_map(|kind| kind.split_once(' ')).collect()
 }
 
 fn in_use(users: &[String]) -> String {

@@ -1,117 +1,120 @@
-//! From a loaded version to kinds that are served: whose they are, what they need, and which jobs stay with older versions.
+//! From a loaded version to kinds that are served: what they need, and which jobs stay with older versions.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kube::ResourceExt as _;
-use kube::runtime::reflector::{ObjectRef, Store};
+use serde_json::Value;
 use trainyard_core::contract::Kind;
 
 use super::report::Failure;
-use super::shelf::{Shelf, named};
+use super::shelf::Shelf;
 use super::{Loader, Version};
 use crate::catalog::LoadedKind;
 use crate::framework_plugin::{FrameworkPlugin, Loaded, UpgradePolicy};
 use crate::operator::permissions;
-use crate::operator::roster::{self, Brought};
+use crate::operator::roster::Brought;
 
 impl Loader {
-    /// Whether a version may serve its kinds; what they lack is made, or named.
+    /// Whether a version may become active; what its kinds lack is made, or named. Who does not lead follows who does.
     pub(super) async fn approve(
         &self,
         plugin: &FrameworkPlugin,
         version: &Version,
-        all: &Store<FrameworkPlugin>,
         shelf: &mut Shelf,
     ) -> Result<(), Failure> {
-        let name = plugin.name_any();
         let description = version.plugin.description();
-        let failed = |failure: Failure| failure.about(version.about.clone());
-        let kinds = loaded_kinds(plugin, version).map_err(failed)?;
-        for kind in &kinds {
-            check_group(&kind.kind).map_err(failed)?;
-            if self.roster.is_given(kind) {
-                let why = format!("{} is of a plugin that the operator was started with", named(&kind.kind));
-                return Err(failed(Failure::conflict(why)));
-            }
-            let other = self.roster.owner(&roster::key(kind)).filter(|other| *other != name);
-            if let Some(other) = other.and_then(|other| all.get(&ObjectRef::new(&other)))
-                && is_older(&other, plugin)
-            {
-                let why = format!("{} is of FrameworkPlugin {}, which is older", named(&kind.kind), other.name_any());
-                return Err(failed(Failure::conflict(why)));
-            }
+        if !self.leads() {
+            let status = plugin.status.as_ref();
+            let is_chosen =
+                status.and_then(|status| status.active.as_ref()).is_some_and(|it| it.digest == version.about.digest);
+            return if is_chosen {
+                Ok(())
+            } else {
+                Err(Failure::ready("NotChosen", "whoever leads has not chosen it yet"))
+            };
         }
-        if !*self.is_leading.borrow() {
+        let approved = Some((plugin.metadata.generation, version.about.digest.clone()));
+        if shelf.approved == approved {
             return Ok(());
         }
         let kinds: Vec<_> = description.kinds.iter().collect();
         let objects = plugin.spec.grants.among(&description.objects);
-        let asked = format!("{:?} {objects:?}", kinds.iter().map(|kind| named(kind)).collect::<Vec<_>>());
-        if shelf.permitted.as_ref() != Some(&asked) {
-            permissions::check(&self.client, &self.jobs, &kinds, &objects).await.map_err(failed)?;
-        }
-        shelf.permitted = Some(asked);
+        permissions::check(&self.client, &self.jobs, &kinds, &objects).await?;
         for kind in kinds {
-            self.definitions.serve(kind, &name).await.map_err(failed)?;
+            self.definitions.serve(kind, &plugin.name_any()).await?;
         }
+        shelf.approved = approved;
         Ok(())
     }
 
-    /// Lets everybody know what the plugin brings. Answers the versions that jobs are still on.
-    pub(super) async fn offer(&self, plugin: &FrameworkPlugin, shelf: &mut Shelf) -> Vec<Version> {
-        let Some(active) = shelf.active.clone() else { return vec![] };
-        let former = match plugin.spec.upgrade_policy {
-            UpgradePolicy::NewJobs => self.former(plugin, &active, shelf).await,
+    /// Lets everybody know what the plugin brings.
+    pub(super) async fn offer(&self, plugin: &FrameworkPlugin, shelf: &mut Shelf) {
+        let Some(active) = shelf.active.clone() else { return };
+        shelf.former = match plugin.spec.upgrade_policy {
+            UpgradePolicy::NewJobs => self.former(plugin, &active.version, shelf).await,
             UpgradePolicy::Immediate => vec![],
         };
-        // Its settings were right when it became active.
-        let kinds = |version: &Version| loaded_kinds(plugin, version).unwrap_or_default();
+        let former =
+            |version: &Version| kinds(plugin, version, &plugin.spec.fitting_settings(version.plugin.description()));
         let brought = Brought {
-            kinds: kinds(&active),
-            former: former.iter().flat_map(kinds).collect(),
+            kinds: kinds(plugin, &active.version, &active.settings),
+            former: shelf.former.iter().flat_map(former).collect(),
             takes_all: plugin.spec.upgrade_policy == UpgradePolicy::Immediate,
         };
         if self.roster.offer(&plugin.name_any(), brought) {
             let _ = self.again.send(()); // somebody else may have wanted these kinds, or may have them now
         }
-        former
     }
 
     pub(super) fn withdraw(&self, name: &str, shelf: &mut Shelf) {
         shelf.active = None;
+        shelf.former.clear();
         if self.roster.withdraw(name) {
             let _ = self.again.send(());
         }
     }
 
+    /// Digests that jobs of these kinds are on, or wait for; None as long as the jobs have not been seen.
+    pub(super) fn digests(&self, active: &Version) -> Option<BTreeSet<String>> {
+        let kinds = &active.plugin.description().kinds;
+        let keys: BTreeSet<_> =
+            kinds.iter().map(|kind| (format!("{}/{}", kind.group, kind.version), kind.kind.clone())).collect();
+        let jobs: Option<Vec<_>> = keys.iter().map(|(api_version, kind)| self.roster.jobs(api_version, kind)).collect();
+        let live = jobs?.into_iter().flatten().filter(|job| !job.has_ended).filter_map(|job| job.digest);
+        let missing = self.roster.missing().borrow().clone();
+        let awaited = missing.into_iter().filter(|(kind, _)| keys.contains(kind)).map(|(_, digest)| digest);
+        Some(live.chain(awaited).collect())
+    }
+
     /// The other versions that jobs are on, as far as they can be had.
     async fn former(&self, plugin: &FrameworkPlugin, active: &Version, shelf: &mut Shelf) -> Vec<Version> {
-        let description = active.plugin.description();
-        let keys: Vec<_> =
-            description.kinds.iter().map(|kind| (format!("{}/{}", kind.group, kind.version), &kind.kind)).collect();
-        let live = keys.iter().filter_map(|(api_version, kind)| self.roster.jobs(api_version, kind)).flatten();
-        let mut digests: BTreeSet<_> = live.filter(|job| !job.has_ended).filter_map(|job| job.digest).collect();
-        let is_ours =
-            |(api_version, kind): &(String, String)| keys.iter().any(|key| (&key.0, key.1) == (api_version, kind));
-        let missing = self.roster.missing().borrow().clone();
-        digests.extend(missing.into_iter().filter(|(kind, _)| is_ours(kind)).map(|(_, digest)| digest));
-        digests.remove(&active.about.digest);
         let status = plugin.status.clone().unwrap_or_default();
-        let known: Vec<_> = status.retained.into_iter().chain(status.active).collect();
+        let held = shelf.former.iter().map(|version| version.about.clone());
+        let known: Vec<_> = held.chain(status.retained).chain(status.active).collect();
+        // Until the jobs have been seen: all that may be needed.
+        let before = || known.iter().map(|about| about.digest.clone()).collect();
+        let digests = self.digests(active).unwrap_or_else(before);
         let mut former = Vec::new();
-        for digest in digests {
-            let about = known.iter().find(|known| known.digest == digest).cloned();
-            let about = about.unwrap_or_else(|| Loaded { digest, source: "cache".into(), ..Loaded::default() });
-            former.extend(self.again(&plugin.spec, &about, shelf).await);
+        for digest in digests.into_iter().filter(|digest| *digest != active.about.digest) {
+            match known.iter().find(|known| known.digest == digest) {
+                Some(about) => former.extend(self.again(&plugin.spec, about, shelf).await),
+                None => {
+                    // The operator ended before it could write down what it had loaded. A job names it: that it is of this
+                    // very plugin has to be seen.
+                    let about = Loaded { digest, source: "cache".into(), ..Loaded::default() };
+                    let found = self.again(&plugin.spec, &about, shelf).await;
+                    let name = |version: &Version| version.plugin.description().name.clone();
+                    former.extend(found.filter(|found| name(found) == name(active)));
+                }
+            }
         }
         former
     }
 }
 
-fn loaded_kinds(plugin: &FrameworkPlugin, version: &Version) -> Result<Vec<Arc<LoadedKind>>, Failure> {
+fn kinds(plugin: &FrameworkPlugin, version: &Version, settings: &Value) -> Vec<Arc<LoadedKind>> {
     let description = version.plugin.description();
-    let settings = plugin.spec.settings(description).map_err(|error| Failure::ready(error.reason(), error))?;
     let kind = |kind: &Kind| {
         Arc::new(LoadedKind {
             kind: kind.clone(),
@@ -123,20 +126,5 @@ fn loaded_kinds(plugin: &FrameworkPlugin, version: &Version) -> Result<Vec<Arc<L
             is_file: false,
         })
     };
-    Ok(description.kinds.iter().map(kind).collect())
-}
-
-/// Kinds of Kubernetes itself are nobody's to bring.
-fn check_group(kind: &Kind) -> Result<(), Failure> {
-    let is_below = |reserved: &str| kind.group == reserved || kind.group.ends_with(&format!(".{reserved}"));
-    if kind.group.contains('.') && !is_below("k8s.io") && !is_below("kubernetes.io") && !is_below("trainyard.dev") {
-        return Ok(());
-    }
-    Err(Failure::conflict(format!("{}: kinds of {:?} are not for a plugin to bring", named(kind), kind.group)))
-}
-
-/// Who was there first has a kind; of two of the same second, the first by name.
-fn is_older(one: &FrameworkPlugin, other: &FrameworkPlugin) -> bool {
-    let age = |plugin: &FrameworkPlugin| (plugin.creation_timestamp().map(|time| time.0), plugin.name_any());
-    age(one) < age(other)
+    description.kinds.iter().map(kind).collect()
 }

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::Version;
 use crate::framework_plugin::{Condition, FrameworkPluginStatus, Loaded, SpecError};
 use crate::plugin::{LoadError, one_line};
-use crate::source::{Fault, SourceError};
+use crate::source::{Fault, Source, SourceError};
 
 /// Steps on the way, each with a condition. One that fails keeps what comes after it from being tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,8 +25,6 @@ pub(in crate::operator) struct Failure {
     pub(super) reason: String,
     pub(super) message: String,
     pub(super) again: Again,
-    /// Whether what is active has to go, too.
-    is_final: bool,
     /// What it was about, as far as that is known.
     pub(super) candidate: Option<Box<Loaded>>,
 }
@@ -49,9 +47,14 @@ pub(super) struct Report<'a> {
     pub(super) former: &'a [Version],
     /// None: all is well.
     pub(super) failure: Option<&'a Failure>,
+    /// Whether what was fetched is what a tag was when its registry last answered.
+    pub(super) is_remembered: bool,
     /// What an admin should know, though all is well: a reason and a message.
     pub(super) notice: Option<(&'static str, String)>,
 }
+
+/// The reason of a plugin that is left alone because its admin wants it so.
+pub(super) const SUSPENDED: &str = "Suspended";
 
 /// Longest message of a condition, in bytes.
 const LONGEST: usize = 1024;
@@ -72,7 +75,12 @@ impl Step {
 impl Failure {
     fn new(step: Step, reason: &str, message: impl ToString, again: Again) -> Self {
         let message = trainyard_core::line::of(&one_line(&message.to_string()), LONGEST);
-        Self { step, reason: reason.to_owned(), message, again, is_final: false, candidate: None }
+        Self { step, reason: reason.to_owned(), message, again, candidate: None }
+    }
+
+    /// Before there was anything to check.
+    pub(super) fn fetched(reason: &str, message: impl ToString) -> Self {
+        Self::new(Step::Fetched, reason, message, Again::OnChange)
     }
 
     /// After it was compiled.
@@ -82,11 +90,7 @@ impl Failure {
 
     /// Its kinds are somebody else's.
     pub(super) fn conflict(message: String) -> Self {
-        Self { is_final: true, ..Self::ready("KindConflict", message) }
-    }
-
-    pub(super) fn is_final(&self) -> bool {
-        self.is_final
+        Self::ready("KindConflict", message)
     }
 
     /// Worth another try in a while.
@@ -106,12 +110,18 @@ impl Failure {
         Self::new(Step::Fetched, error.reason(), error, again)
     }
 
-    pub(super) fn of_source(error: &SourceError) -> Self {
-        let is_unverified = matches!(error.fault, Fault::DigestMismatch { .. } | Fault::Signature(_));
-        let step = if is_unverified { Step::Verified } else { Step::Fetched };
-        // Somebody pushes, signs or mends a secret, and we are not told.
-        let may_come = matches!(error.fault, Fault::NotFound(_) | Fault::Unauthorized(_) | Fault::Signature(_));
-        let again = if may_come || error.fault.is_passing() { Again::BackOff } else { Again::OnChange };
+    /// Whatever is there, and not here, may be made right with nobody touching the plugin: pushed, signed, permitted.
+    pub(super) fn of_source(error: &SourceError, source: &Source) -> Self {
+        let step = match error.fault {
+            Fault::DigestMismatch { .. } | Fault::Signature(_) => Step::Verified,
+            _ => Step::Fetched,
+        };
+        let is_elsewhere = match source {
+            Source::Oci(_) | Source::File { .. } => true,
+            Source::Bundled(_) | Source::ConfigMap { .. } => false,
+        };
+        let is_hopeless = matches!(error.fault, Fault::TooLarge { .. } | Fault::NotAPlugin(_));
+        let again = if is_elsewhere && !is_hopeless { Again::BackOff } else { Again::OnChange };
         Self::new(step, error.fault.reason(), error, again)
     }
 
@@ -132,6 +142,11 @@ pub(super) fn status(
     now: Timestamp,
 ) -> FrameworkPluginStatus {
     let Report { generation, active, former, failure, .. } = report;
+    // What does not plan for the moment has jobs still.
+    let stays = before.filter(|_| active.is_none() && failure.is_none());
+    let kinds = active.map(|version| &version.about.kinds).or(stays.map(|before| &before.kinds));
+    let former = former.iter().map(|version| &version.about);
+    let idle = stays.into_iter().flat_map(|before| before.active.iter().chain(&before.retained));
     let said = conditions(report);
     let old = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
     let conditions = said.into_iter().map(|(kind, status, reason, message)| {
@@ -149,8 +164,8 @@ pub(super) fn status(
         observed_generation: *generation,
         active: active.map(|version| version.about.clone()),
         candidate: failure.and_then(|failure| failure.candidate.as_deref().cloned()),
-        retained: former.iter().map(|version| version.about.clone()).collect(),
-        kinds: active.map(|version| version.about.kinds.clone()).unwrap_or_default(),
+        retained: former.chain(idle).cloned().collect(),
+        kinds: kinds.cloned().unwrap_or_default(),
         calls: before.and_then(|before| before.calls),
         last_error: failure.map(|failure| format!("{}: {}", failure.reason, failure.message)),
         conditions: conditions.collect(),
@@ -160,27 +175,35 @@ pub(super) fn status(
 type Said = (&'static str, &'static str, String, String);
 
 fn conditions(report: &Report<'_>) -> Vec<Said> {
-    let Report { active, failure, notice, .. } = report;
+    let Report { active, failure, notice, is_remembered, .. } = report;
     let said = |kind, status, reason: &str, message: &str| (kind, status, reason.to_owned(), message.to_owned());
     let of_step = |step: Step| match failure {
         Some(failure) if failure.step == step => said(step.as_str(), "False", &failure.reason, &failure.message),
         Some(failure) if failure.step < step => {
             said(step.as_str(), "Unknown", "NotTried", "an earlier step has failed")
         }
+        None if active.is_none() => said(step.as_str(), "Unknown", "NotTried", "it is not loaded"),
+        Some(_) | None if step == Step::Fetched && *is_remembered => said(
+            step.as_str(),
+            "True",
+            "Remembered",
+            "its registry does not answer: this is what the tag was when it last did",
+        ),
         Some(_) | None => said(step.as_str(), "True", step.as_str(), ""),
     };
     let mut all: Vec<_> = Step::ALL.into_iter().map(of_step).collect();
-    all.push(match (active, failure) {
-        (Some(version), _) => {
+    all.push(match (active, failure, notice) {
+        (Some(version), ..) => {
             let kinds = version.about.kinds.join(", ");
             said("Ready", "True", "Loaded", &format!("{} plans for {kinds}", version.about.digest))
         }
-        (None, Some(failure)) => said("Ready", "False", &failure.reason, &failure.message),
-        (None, None) => said("Ready", "False", "Suspended", "its kinds are left alone"),
+        (None, Some(failure), _) => said("Ready", "False", &failure.reason, &failure.message),
+        (None, None, Some((reason, message))) => said("Ready", "False", reason, message),
+        (None, None, None) => said("Ready", "False", SUSPENDED, "its kinds are left alone"),
     });
     all.push(match (active, failure, notice) {
         (Some(_), Some(failure), _) => said("Degraded", "True", &failure.reason, &failure.message),
-        (_, _, Some((reason, message))) => said("Degraded", "True", reason, message),
+        (Some(_), None, Some((reason, message))) => said("Degraded", "True", reason, message),
         _ => said("Degraded", "False", "AsWanted", ""),
     });
     all

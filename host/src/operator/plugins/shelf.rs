@@ -1,40 +1,71 @@
 //! The versions of one plugin that are loaded: fetched, checked, compiled, and kept for a while.
 
-use std::collections::BTreeMap;
-use std::time::Instant;
+mod fetching;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::{Api, ResourceExt as _};
-use serde_json::json;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
 use trainyard_core::contract::Kind;
 
 use super::report::{Again, Failure};
-use super::{Loader, Version};
-use crate::framework_plugin::{Found, FrameworkPlugin, FrameworkPluginSpec, Loaded, SourceSpec, provenance};
-use crate::plugin::{Digest, Limits, Plugin, names};
-use crate::source::{self, Demand, Fetched, Source};
+use super::{Loader, Plugins, SOON, Version, back_off, lock};
+use crate::framework_plugin::{FrameworkPlugin, FrameworkPluginSpec, Loaded};
+use crate::plugin::{Digest, Limits};
+use crate::source::{Freshness, Policy};
 
 /// Versions that stay loaded: to come back to one of them takes no time.
 const KEPT: usize = 3;
+/// Digests that are known to have been active.
+const PAST: usize = 16;
 
 /// The versions of one plugin.
 #[derive(Default)]
 pub(super) struct Shelf {
     /// The newest first.
     versions: Vec<Version>,
-    pub(super) active: Option<Version>,
-    /// What came of what was wanted last: it is not tried again, unless it may come out differently.
-    tried: Option<(String, Result<Version, Failure>)>,
-    /// What was asked of the cluster, and granted.
-    pub(super) permitted: Option<String>,
+    pub(super) active: Option<Active>,
+    /// Those that jobs are still on.
+    pub(super) former: Vec<Version>,
+    /// What came of what was wanted last.
+    pub(super) tried: Option<Tried>,
+    /// What was found to have all that it needs: the plugin's generation and a digest.
+    pub(super) approved: Option<(Option<i64>, String)>,
+    /// What was active before, the last first.
+    pub(super) past: Vec<String>,
+    /// Whether the status says that the active version is not called.
+    pub(super) told_left_alone: bool,
+    /// Writes of the status that failed, in a row.
+    pub(super) unwritten: u32,
+}
+
+/// A version that plans, with settings that it takes.
+#[derive(Clone)]
+pub(super) struct Active {
+    pub(super) version: Version,
+    pub(super) settings: Value,
+}
+
+/// What came of what was wanted. It is not tried again at every look.
+pub(super) struct Tried {
+    /// What was wanted.
+    key: String,
+    outcome: Result<Version, Failure>,
+    /// Of a tag whose registry did not answer.
+    pub(super) freshness: Freshness,
+    /// When it may come out differently.
+    pub(super) again: Option<Instant>,
     /// In a row.
-    pub(super) failures: u32,
+    failures: u32,
 }
 
 impl Shelf {
     fn get(&self, digest: Digest, limits: &Limits) -> Option<Version> {
         let fits = |version: &&Version| version.plugin.digest() == digest && version.plugin.limits() == limits;
-        self.active.iter().chain(&self.versions).find(fits).cloned()
+        self.all().find(fits).cloned()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Version> {
+        self.active.iter().map(|active| &active.version).chain(&self.former).chain(&self.versions)
     }
 
     fn keep(&mut self, version: &Version) {
@@ -42,123 +73,119 @@ impl Shelf {
         self.versions.insert(0, version.clone());
         self.versions.truncate(KEPT);
     }
+
+    /// Digests of all that is loaded.
+    pub(super) fn digests(&self) -> impl Iterator<Item = Digest> {
+        self.all().map(|version| version.plugin.digest())
+    }
+
+    pub(super) fn activate(&mut self, new: Active) {
+        let old = self.active.replace(new).map(|old| old.version.about.digest);
+        let now = self.active.as_ref().map(|active| &active.version.about.digest);
+        if let Some(old) = old.filter(|old| Some(old) != now) {
+            self.past.retain(|past| *past != old);
+            self.past.insert(0, old);
+            self.past.truncate(PAST);
+        }
+    }
+}
+
+impl Tried {
+    fn of(key: String, outcome: Result<(Version, Freshness), Failure>, before: u32, now: Instant) -> Self {
+        let pause = pause(&outcome, before + 1);
+        let freshness = outcome.as_ref().map_or(Freshness::Current, |(_, freshness)| *freshness);
+        let failures = if pause.is_some() { before + 1 } else { 0 };
+        Self {
+            key,
+            outcome: outcome.map(|(version, _)| version),
+            freshness,
+            again: pause.map(|pause| now + pause),
+            failures,
+        }
+    }
+
+    fn is_good(&self, key: &str, now: Instant) -> bool {
+        self.key == key && self.again.is_none_or(|again| now < again)
+    }
+}
+
+/// Until another try; None where only a change can help.
+fn pause(outcome: &Result<(Version, Freshness), Failure>, failures: u32) -> Option<Duration> {
+    let again = match outcome {
+        Ok((_, Freshness::Current)) => Again::OnChange,
+        Ok((_, Freshness::Remembered)) => Again::BackOff,
+        Err(failure) => failure.again,
+    };
+    match again {
+        Again::OnChange => None,
+        Again::Soon => Some(SOON),
+        Again::BackOff => Some(back_off(failures)),
+    }
 }
 
 impl Loader {
     /// The version that is wanted now.
-    pub(super) async fn wanted(&self, plugin: &FrameworkPlugin, shelf: &mut Shelf) -> Result<Version, Failure> {
-        let found = self.found(&plugin.spec.source).await.map_err(|error| Failure::of_cluster(&error))?;
-        let key = key(&plugin.spec, &found);
-        match &shelf.tried {
-            Some((tried, outcome)) if *tried == key => match outcome {
-                Err(failure) if failure.again != Again::OnChange => {}
-                Ok(_) | Err(_) => return outcome.clone(),
-            },
-            Some(_) | None => {}
-        }
-        let outcome = self.fetch(&plugin.spec, &found, shelf).await;
-        shelf.tried = Some((key, outcome.clone()));
+    pub(super) async fn wanted(
+        &self,
+        plugin: &FrameworkPlugin,
+        all: &Plugins,
+        shelf: &mut Shelf,
+    ) -> Result<Version, Failure> {
+        let key = self.key(&plugin.spec);
+        let before = match &shelf.tried {
+            Some(tried) if tried.is_good(&key, Instant::now()) => return tried.outcome.clone(),
+            Some(tried) if tried.key == key => tried.failures,
+            Some(_) | None => 0,
+        };
+        let outcome = match self.pinned(plugin, shelf).await {
+            Some(version) => Ok((version, Freshness::Current)),
+            None => self.fetch(&plugin.spec, shelf).await,
+        };
+        let tried = Tried::of(key, outcome, before, Instant::now());
+        let outcome = tried.outcome.clone();
+        shelf.tried = Some(tried);
+        self.trim(all, shelf).await;
         outcome
     }
 
-    async fn fetch(&self, spec: &FrameworkPluginSpec, found: &Found, shelf: &mut Shelf) -> Result<Version, Failure> {
-        let of_spec = |error| Failure::of_spec(&error);
-        if matches!(spec.source, SourceSpec::File(_)) && self.files.is_none() {
-            return Err(Failure::ready("FilesOff", "spec.source.file: the operator was started without --plugin-dir"));
-        }
-        let source = spec.source(found, self.files.as_deref()).map_err(of_spec)?;
-        let (limits, demand) = (spec.limits().map_err(of_spec)?, spec.demand().map_err(of_spec)?);
-        let access = spec.access(found).map_err(of_spec)?;
-        let fetched = source::fetch(&source, &demand, &access, self.cache.as_ref(), &|_| ()).await;
-        let fetched = fetched.map_err(|error| Failure::of_source(&error))?;
-        if let Some(cache) = &self.cache
-            && let Err(error) = cache.put(&fetched.component)
-        {
-            tracing::warn!(%error, "a plugin could not be kept on disk, and may be missed after a restart");
-        }
-        let from = provenance(&source, fetched.manifest);
-        self.version(fetched, from, limits, shelf).await
-    }
-
-    async fn version(
-        &self,
-        fetched: Fetched,
-        from: String,
-        limits: Limits,
-        shelf: &mut Shelf,
-    ) -> Result<Version, Failure> {
-        let known = shelf.get(fetched.digest, &limits);
-        let version = match known {
-            Some(known) => Version { about: Loaded { source: from, ..known.about }, ..known },
-            None => self.load(fetched, from, limits).await?,
-        };
-        shelf.keep(&version);
-        Ok(version)
-    }
-
-    async fn load(&self, fetched: Fetched, source: String, limits: Limits) -> Result<Version, Failure> {
-        let (engine, began) = (self.engine.clone(), Instant::now());
-        let about = Loaded {
-            digest: fetched.digest.to_string(),
-            source,
-            manifest: fetched.manifest.map(|manifest| manifest.to_string()),
-            bytes: Some(fetched.component.len() as u64),
-            ..Loaded::default()
-        };
-        let loading = tokio::task::spawn_blocking(move || {
-            let loaded = Plugin::load(&engine, &fetched.component, limits);
-            let imports =
-                names(&fetched.component).map(|names| names.imports.iter().map(ToString::to_string).collect());
-            (loaded, imports.unwrap_or_default())
-        });
-        let (loaded, imports) = loading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-        let plugin = loaded.map_err(|error| Failure::of_load(&error).about(about.clone()))?;
-        let description = plugin.description();
-        let about = Loaded {
-            name: Some(description.name.clone()),
-            version: Some(description.version.clone()),
-            contract: Some(crate::plugin::TRACK.to_owned()),
-            imports,
-            compile_milliseconds: u64::try_from(began.elapsed().as_millis()).ok(),
-            kinds: description.kinds.iter().map(named).collect(),
-            ..about
-        };
-        Ok(Version { plugin, about })
-    }
-
-    /// A version that was loaded before, without asking anybody outside: None where it is not on this disk any more, or is
-    /// not what is demanded now.
-    pub(super) async fn again(&self, spec: &FrameworkPluginSpec, about: &Loaded, shelf: &mut Shelf) -> Option<Version> {
-        let (digest, limits) = (about.digest.parse().ok()?, spec.limits().ok()?);
-        if let Some(version) = shelf.get(digest, &limits) {
+    /// The version with the digest that is demanded, if it was here before: nobody has to be asked for it.
+    async fn pinned(&self, plugin: &FrameworkPlugin, shelf: &mut Shelf) -> Option<Version> {
+        let spec = &plugin.spec;
+        let digest = spec.digest.as_ref()?;
+        let demand = spec.demand().ok()?;
+        let known = plugin.status.iter().flat_map(|status| status.active.iter().chain(&status.retained));
+        let known =
+            shelf.all().map(|version| &version.about).chain(known).find(|about| about.digest == *digest).cloned();
+        let is_open = demand.signature == Policy::None;
+        if is_open && let Some(version) = shelf.get(demand.digest?, &spec.limits().ok()?) {
+            shelf.keep(&version);
             return Some(version);
         }
-        let cache = self.cache.as_ref()?;
-        let demand = Demand { digest: Some(digest), ..spec.demand().ok()? };
-        let (source, cache) = if let Some(reference) = about.source.strip_prefix("oci ") {
-            (Source::Oci(reference.parse().ok()?), Some(cache))
-        } else {
-            (Source::ConfigMap { name: about.source.clone(), bytes: cache.get(digest).ok()?? }, None)
-        };
-        let access = spec.access(&Found::default()).unwrap_or_default();
-        let fetched = source::fetch(&source, &demand, &access, cache, &|_| ()).await.ok()?;
-        self.version(fetched, about.source.clone(), limits, shelf).await.ok()
+        // What is signed is fetched again, from the disk, and so its signature is checked again. What may be anybody's is
+        // only not looked for where the admin says it is if it is here, whoever brought it.
+        let unknown =
+            || is_open.then(|| Loaded { digest: digest.clone(), source: "cache".into(), ..Loaded::default() });
+        let about = known.or_else(unknown)?;
+        self.stored(spec, &about, shelf).await
     }
 
-    async fn found(&self, source: &SourceSpec) -> kube::Result<Found> {
-        let mut config_maps = BTreeMap::new();
-        let all: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
-        for name in source.config_maps() {
-            if let Some(map) = all.get_opt(name).await? {
-                config_maps.insert(name.to_owned(), map);
-            }
+    /// A version that was loaded before. None: it is not here any more, or not what is demanded now.
+    pub(super) async fn again(&self, spec: &FrameworkPluginSpec, about: &Loaded, shelf: &mut Shelf) -> Option<Version> {
+        let digest: Digest = about.digest.parse().ok()?;
+        let same = |shelf: &Shelf| shelf.all().find(|version| version.plugin.digest() == digest).cloned();
+        let Ok(limits) = spec.limits() else { return same(shelf) };
+        match shelf.get(digest, &limits) {
+            Some(version) => Some(version),
+            None => self.stored(spec, about, shelf).await.or_else(|| same(shelf)),
         }
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
-        let pull_secret = match source.pull_secret() {
-            Some(name) => secrets.get_opt(name).await?,
-            None => None,
-        };
-        Ok(Found { config_maps, pull_secret })
+    }
+
+    /// All that decides which bytes are loaded, and how.
+    fn key(&self, spec: &FrameworkPluginSpec) -> String {
+        let changes = lock(&self.changes);
+        let maps: Vec<_> = spec.source.config_maps().into_iter().map(|map| changes.get(map).copied()).collect();
+        let FrameworkPluginSpec { source, digest, signature, limits, .. } = spec;
+        json!([source, digest, signature, limits, maps]).to_string()
     }
 }
 
@@ -167,11 +194,5 @@ pub(super) fn named(kind: &Kind) -> String {
     format!("{}/{} {}", kind.group, kind.version, kind.kind)
 }
 
-/// All that decides which bytes are loaded, and how.
-fn key(spec: &FrameworkPluginSpec, found: &Found) -> String {
-    let version = |object: Option<String>| object.unwrap_or_default();
-    let maps: Vec<_> = found.config_maps.values().map(|map| version(map.resource_version())).collect();
-    let secret = found.pull_secret.as_ref().map(|secret| version(secret.resource_version()));
-    let FrameworkPluginSpec { source, digest, signature, limits, .. } = spec;
-    json!([source, digest, signature, limits, maps, secret]).to_string()
-}
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,8 @@ fn failed(step: Step, reason: &str) -> Failure {
 #[test]
 fn conditions_tell_how_far_a_plugin_is() {
     let said = |failure: Option<&Failure>| {
-        let report = Report { generation: Some(3), active: None, former: &[], failure, notice: None };
+        let report =
+            Report { generation: Some(3), active: None, former: &[], failure, is_remembered: false, notice: None };
         words(&status(&report, None, Timestamp::UNIX_EPOCH))
     };
     let unsigned = failed(Step::Verified, "Signature");
@@ -28,12 +29,70 @@ fn conditions_tell_how_far_a_plugin_is() {
     );
     let taken = Failure::conflict("somebody has it".into());
     assert_eq!(said(Some(&taken))[2..4], ["Compiled=True Compiled", "Ready=False KindConflict"]);
-    assert_eq!(said(None)[3], "Ready=False Suspended");
+    let unknown = ["Fetched", "Verified", "Compiled"].map(|step| format!("{step}=Unknown NotTried"));
+    let suspended = ["Ready=False Suspended", "Degraded=False AsWanted"].map(str::to_owned);
+    assert_eq!(said(None), [unknown.as_slice(), &suspended].concat());
+}
+
+#[test]
+fn what_is_suspended_still_has_kinds_and_jobs() {
+    let loaded = |digest: &str| Loaded { digest: digest.into(), ..Loaded::default() };
+    let before = FrameworkPluginStatus {
+        active: Some(loaded("b")),
+        retained: vec![loaded("a")],
+        kinds: vec!["example.com/v1 RingJob".into()],
+        ..FrameworkPluginStatus::default()
+    };
+    let report =
+        Report { generation: None, active: None, former: &[], failure: None, is_remembered: false, notice: None };
+    let suspended = status(&report, Some(&before), Timestamp::UNIX_EPOCH);
+    assert_eq!((&suspended.active, &suspended.kinds), (&None, &before.kinds));
+    assert_eq!(suspended.retained, [loaded("b"), loaded("a")]);
+    assert_eq!(status(&report, Some(&suspended), Timestamp::UNIX_EPOCH), suspended);
+    let lost = Failure::conflict("an older one has it".into());
+    let lost = Report { failure: Some(&lost), ..report };
+    assert_eq!(status(&lost, Some(&before), Timestamp::UNIX_EPOCH).kinds, [""; 0]);
+}
+
+#[test]
+fn what_a_source_says_is_tried_again_where_others_may_see_to_it() {
+    use crate::source::SignatureError;
+
+    let oci = Source::Oci("registry.example/ring:1".parse().unwrap());
+    let (map, file) =
+        (Source::ConfigMap { name: "ring".into(), bytes: vec![] }, Source::File { path: "/a".into(), within: None });
+    let unsigned = || Fault::Signature(SignatureError::Unsigned { tag: "x.sig".into() });
+    for (source, fault, step, again) in [
+        (&oci, Fault::Unavailable("it is down".into()), Step::Fetched, Again::BackOff),
+        (&oci, Fault::NotFound(String::new()), Step::Fetched, Again::BackOff),
+        (&oci, Fault::Unauthorized(String::new()), Step::Fetched, Again::BackOff),
+        (&oci, unsigned(), Step::Verified, Again::BackOff),
+        (&oci, Fault::NotAPlugin("an image".into()), Step::Fetched, Again::OnChange),
+        (&oci, Fault::TooLarge { what: "it", limit: 1 }, Step::Fetched, Again::OnChange),
+        (&file, Fault::NotFound(String::new()), Step::Fetched, Again::BackOff),
+        (&map, Fault::NotAPlugin("a text".into()), Step::Fetched, Again::OnChange),
+        (&map, unsigned(), Step::Verified, Again::OnChange),
+    ] {
+        let error = SourceError { from: "somewhere".into(), fault };
+        let failure = Failure::of_source(&error, source);
+        assert_eq!(
+            (failure.step, failure.again, failure.reason.as_str()),
+            (step, again, error.fault.reason()),
+            "{error}"
+        );
+    }
 }
 
 #[test]
 fn times_are_those_of_before_where_nothing_has_changed() {
-    let report = |failure| Report { generation: Some(1), active: None, former: &[], failure, notice: None };
+    let report = |failure| Report {
+        generation: Some(1),
+        active: None,
+        former: &[],
+        failure,
+        is_remembered: false,
+        notice: None,
+    };
     let at = |second| Timestamp::from_second(second).unwrap();
     let (first, second) = (failed(Step::Fetched, "NotFound"), failed(Step::Compiled, "Compile"));
     let one = status(&report(Some(&first)), None, at(1));

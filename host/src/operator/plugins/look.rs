@@ -1,0 +1,102 @@
+//! One look at one plugin: what it wants, what there is, and what follows.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::runtime::controller::Action;
+use kube::{Resource as _, ResourceExt as _};
+use tracing::warn;
+
+use super::shelf::{Active, Shelf};
+use super::{Failure, Guarded, Loader, Plugins, Version, of};
+use crate::framework_plugin::FrameworkPlugin;
+
+/// How often it is looked whether what is being fetched is still wanted.
+const OVERTAKEN: Duration = Duration::from_millis(250);
+
+impl Loader {
+    pub(super) async fn look(&self, plugin: &Guarded, all: &Plugins) -> Action {
+        let plugin = match &plugin.0 {
+            Ok(plugin) => plugin,
+            Err(error) => {
+                warn!(plugin = error.metadata.name, %error, "a FrameworkPlugin that cannot be read is left as it is");
+                return Action::await_change();
+            }
+        };
+        let shelf = self.shelf(&plugin.name_any());
+        let mut shelf = shelf.lock().await;
+        if plugin.metadata.deletion_timestamp.is_some() {
+            return self.leave(plugin, all, &mut shelf).await;
+        }
+        if plugin.spec.suspend {
+            self.withdraw(&plugin.name_any(), &mut shelf);
+            return self.tell(plugin, &mut shelf, None).await;
+        }
+        let held = match self.hold(plugin).await {
+            Ok(held) => held,
+            Err(error) => return self.tell(plugin, &mut shelf, Some(Failure::of_cluster(&error).soon())).await,
+        };
+        let plugin = held.as_ref().unwrap_or(plugin);
+        self.restore(plugin, all, &mut shelf).await;
+        let wanted = tokio::select! {
+            wanted = self.wanted(plugin, all, &mut shelf) => wanted,
+            // A slow registry keeps nobody from another source, or from coming back to what there was.
+            () = overtaken(plugin, all) => return Action::requeue(Duration::ZERO),
+        };
+        let failure = match wanted {
+            Ok(version) => self.promote(plugin, &version, all, &mut shelf).await.err(),
+            Err(failure) => Some(failure),
+        };
+        let lost = self.serve(plugin, all, &mut shelf).await;
+        self.tell(plugin, &mut shelf, lost.or(failure)).await
+    }
+
+    /// After a restart: what was active before goes on at once, whatever is wrong with what is wanted now, or takes long of it.
+    pub(super) async fn restore(&self, plugin: &FrameworkPlugin, all: &Plugins, shelf: &mut Shelf) {
+        let before = plugin.status.as_ref().and_then(|status| status.active.as_ref());
+        let (None, Some(about)) = (&shelf.active, before) else { return };
+        if let Some(version) = self.again(&plugin.spec, about, shelf).await {
+            let settings = plugin.spec.fitting_settings(version.plugin.description());
+            shelf.active = Some(Active { version, settings });
+            self.serve(plugin, all, shelf).await;
+        }
+    }
+
+    /// Makes a version the active one, if all is well with it.
+    async fn promote(
+        &self,
+        plugin: &FrameworkPlugin,
+        version: &Version,
+        all: &Plugins,
+        shelf: &mut Shelf,
+    ) -> Result<(), Failure> {
+        let failed = |failure: Failure| failure.about(version.about.clone());
+        let settings = plugin.spec.settings(version.plugin.description());
+        let settings = settings.map_err(|error| failed(Failure::ready(error.reason(), error)))?;
+        self.claim(plugin, version, all).map_err(failed)?;
+        self.approve(plugin, version, shelf).await.map_err(failed)?;
+        shelf.activate(Active { version: version.clone(), settings });
+        Ok(())
+    }
+
+    /// Lets everybody know what the plugin brings; but for a version whose kinds have become somebody else's.
+    async fn serve(&self, plugin: &FrameworkPlugin, all: &Plugins, shelf: &mut Shelf) -> Option<Failure> {
+        let version = &shelf.active.as_ref()?.version;
+        if let Err(failure) = self.claim(plugin, version, all) {
+            let failure = failure.about(version.about.clone());
+            self.withdraw(&plugin.name_any(), shelf);
+            return Some(failure);
+        }
+        self.offer(plugin, shelf).await;
+        None
+    }
+}
+
+/// Answers when something else is wanted.
+async fn overtaken(plugin: &FrameworkPlugin, all: &Plugins) {
+    let identity = |object: &ObjectMeta| (object.uid.clone(), object.generation, object.deletion_timestamp.is_some());
+    let is_other = |now: &Guarded| identity(now.meta()) != identity(plugin.meta());
+    while !all.get(&of(&plugin.name_any())).is_none_or(|now| is_other(&now)) {
+        tokio::time::sleep(OVERTAKEN).await;
+    }
+}
