@@ -87,11 +87,11 @@ pub struct OperatorOptions {
     /// Bytes to keep there, beside those in use
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30, help_heading = "Plugins")]
     pub plugin_cache_size: u64,
-    /// Asked before the registry of any FrameworkPlugin, after its own mirrors: HOST or HOST:PORT, with http:// in front if
+    /// Asked before any registry, after the mirrors that a plugin names itself: HOST or HOST:PORT, with http:// in front if
     /// it has no TLS (repeatable)
     #[arg(long, value_name = "HOST", help_heading = "Plugins")]
     pub registry_mirror: Vec<Mirror>,
-    /// The folder in which files of FrameworkPlugins have to be; without it there are none
+    /// The folder in which files that plugins name have to be; without it they name none
     #[arg(long, value_name = "FOLDER", help_heading = "Plugins")]
     pub plugin_dir: Option<PathBuf>,
     /// Which plugins.

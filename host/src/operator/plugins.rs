@@ -80,7 +80,7 @@ pub(super) struct Loader {
     definitions: Definitions,
     recorder: Recorder,
     shelves: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Shelf>>>>,
-    /// How often ConfigMaps that plugins name have changed.
+    /// How often each `ConfigMap` that a plugin names has changed.
     changes: Mutex<BTreeMap<String, u64>>,
     /// Has all plugins looked at again.
     again: UnboundedSender<()>,

@@ -97,17 +97,16 @@ impl Loader {
         let digests = self.digests(active).unwrap_or_else(before);
         let mut former = Vec::new();
         for digest in digests.into_iter().filter(|digest| *digest != active.about.digest) {
-            match known.iter().find(|known| known.digest == digest) {
-                Some(about) => former.extend(self.again(&plugin.spec, about, shelf).await),
-                None => {
-                    // The operator ended before it could write down what it had loaded. A job names it: that it is of this
-                    // very plugin has to be seen.
-                    let about = Loaded { digest, source: "cache".into(), ..Loaded::default() };
-                    let found = self.again(&plugin.spec, &about, shelf).await;
-                    let name = |version: &Version| version.plugin.description().name.clone();
-                    former.extend(found.filter(|found| name(found) == name(active)));
-                }
+            if let Some(about) = known.iter().find(|known| known.digest == digest) {
+                former.extend(self.again(&plugin.spec, about, shelf).await);
+                continue;
             }
+            // The operator ended before it could write down what it had loaded. A job names it: that it is of this very plugin
+            // has to be seen.
+            let about = Loaded { digest, source: "cache".into(), ..Loaded::default() };
+            let found = self.again(&plugin.spec, &about, shelf).await;
+            let name = |version: &Version| version.plugin.description().name.clone();
+            former.extend(found.filter(|found| name(found) == name(active)));
         }
         former
     }

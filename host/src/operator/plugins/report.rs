@@ -112,10 +112,8 @@ impl Failure {
 
     /// Whatever is there, and not here, may be made right with nobody touching the plugin: pushed, signed, permitted.
     pub(super) fn of_source(error: &SourceError, source: &Source) -> Self {
-        let step = match error.fault {
-            Fault::DigestMismatch { .. } | Fault::Signature(_) => Step::Verified,
-            _ => Step::Fetched,
-        };
+        let is_other = matches!(error.fault, Fault::DigestMismatch { .. } | Fault::Signature(_));
+        let step = if is_other { Step::Verified } else { Step::Fetched };
         let is_elsewhere = match source {
             Source::Oci(_) | Source::File { .. } => true,
             Source::Bundled(_) | Source::ConfigMap { .. } => false,

@@ -12,14 +12,14 @@ use trainyard_tests::{ControlPlane, ROOT};
 use super::place::{Place, ROLE, identity, ring};
 use crate::operator::place::{text, trainyard};
 
-fn job(name: &str) -> Result<Value> {
+pub(super) fn job(name: &str) -> Result<Value> {
     let yaml = fs::read_to_string(format!("{ROOT}/tests/guests/ring/job.yaml"))?;
     let mut job: Value = serde_saphyr::from_str(&yaml)?;
     job["metadata"]["name"] = name.into();
     Ok(job)
 }
 
-fn runs(cluster: &ControlPlane, name: &str) -> Result<()> {
+pub(super) fn runs(cluster: &ControlPlane, name: &str) -> Result<()> {
     cluster.apply(&job(name)?.to_string())?;
     cluster.kubectl(&["wait", "--for=condition=Succeeded", &format!("ringjob/{name}"), "--timeout=60s"]).map(drop)
 }

@@ -99,18 +99,14 @@ impl Loader {
         let digest: Digest = about.digest.parse().ok()?;
         let (limits, demand) = (spec.limits().ok()?, Demand { digest: Some(digest), ..spec.demand().ok()? });
         let cache = self.cache.as_ref();
-        let (source, access) = match about.source.strip_prefix("oci ") {
-            Some(reference) => {
-                let reference: Reference = reference.parse().ok()?;
-                let access = self.access_again(spec, &reference).await;
-                (Source::Oci(reference), access)
-            }
-            None => {
-                let cache = Arc::clone(cache?);
-                let kept = spawn_blocking(move || cache.get(digest)).await;
-                let bytes = kept.ok()?.ok()??;
-                (Source::ConfigMap { name: about.source.clone(), bytes }, Access::default())
-            }
+        let (source, access) = if let Some(reference) = about.source.strip_prefix("oci ") {
+            let reference: Reference = reference.parse().ok()?;
+            let access = self.access_again(spec, &reference).await;
+            (Source::Oci(reference), access)
+        } else {
+            let cache = Arc::clone(cache?);
+            let kept = spawn_blocking(move || cache.get(digest)).await;
+            (Source::ConfigMap { name: about.source.clone(), bytes: kept.ok()?.ok()?? }, Access::default())
         };
         let fetched = source::fetch(&source, &demand, &access, cache, &|_| ()).await.ok()?;
         self.version(fetched, about.source.clone(), limits, shelf).await.ok()
