@@ -27,6 +27,7 @@ use kube::runtime::controller::Controller;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt as _};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch as flag;
 use tokio_stream::wrappers::{UnboundedReceiverStream, WatchStream};
@@ -82,6 +83,8 @@ pub(super) struct Loader {
     shelves: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Shelf>>>>,
     /// How often each `ConfigMap` that a plugin names has changed.
     changes: Mutex<BTreeMap<String, u64>>,
+    /// The kind itself has been installed.
+    installed: Notify,
     /// Has all plugins looked at again.
     again: UnboundedSender<()>,
 }
@@ -109,6 +112,7 @@ pub(super) async fn run(
         jobs: options.namespace.clone(),
         shelves: Mutex::default(),
         changes: Mutex::default(),
+        installed: Notify::new(),
         client,
         engine,
         roster,
@@ -139,6 +143,10 @@ impl Loader {
         if self.is_leading.clone().wait_for(|is_leading| *is_leading).await.is_err() {
             return;
         }
+        // Who may not see plugins has an admin who wants none.
+        if matches!(self.see().await, Err(kube::Error::Api(status)) if status.code == 403) {
+            return;
+        }
         let mut failures = 0;
         while let Err(error) = self.definitions.install().await {
             if let kube::Error::Api(status) = &error
@@ -149,18 +157,27 @@ impl Loader {
             failures += 1;
             tokio::time::sleep(back_off(failures)).await;
         }
+        self.installed.notify_one();
+    }
+
+    async fn see(&self) -> kube::Result<()> {
+        self.all.list_metadata(&ListParams::default().limit(1)).await.map(drop)
     }
 
     /// Says once what is in the way, and waits quietly.
     async fn await_kind(&self) {
-        let (mut is_told, mut failures) = (false, 0);
-        while let Err(error) = self.all.list_metadata(&ListParams::default().limit(1)).await {
+        let (mut is_told, mut is_installed, mut failures) = (false, false, 0);
+        while let Err(error) = self.see().await {
             let is_refused = matches!(&error, kube::Error::Api(status) if status.code < 500);
             if is_refused && !std::mem::replace(&mut is_told, true) {
                 warn!(%error, "no FrameworkPlugins yet: their kind is not installed, or may not be seen");
             }
             failures += 1;
-            tokio::time::sleep(if is_refused { SOON.min(back_off(failures)) } else { back_off(failures) }).await;
+            tokio::select! {
+                () = tokio::time::sleep(if is_refused && !is_installed { LONGEST } else { back_off(failures) }) => {}
+                // It is served in a moment.
+                () = self.installed.notified() => (is_installed, failures) = (true, 0),
+            }
         }
     }
 
