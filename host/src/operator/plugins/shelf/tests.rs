@@ -9,8 +9,8 @@ fn outcome(again: Again) -> Result<(Version, Freshness), Failure> {
 fn what_may_go_better_is_tried_again_later_and_later() {
     for (again, failures, seconds) in [
         (Again::OnChange, 1, None),
-        (Again::Soon, 1, Some(30)),
-        (Again::Soon, 9, Some(30)),
+        (Again::Soon, 1, Some(10)),
+        (Again::Soon, 9, Some(10)),
         (Again::BackOff, 1, Some(1)),
         (Again::BackOff, 2, Some(2)),
         (Again::BackOff, 9, Some(256)),
