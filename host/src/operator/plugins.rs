@@ -89,7 +89,10 @@ pub(super) struct Loader {
     again: UnboundedSender<()>,
 }
 
-/// Loads plugins for ever. Where their kind is not installed it is, by who leads and may; else it is waited for.
+/// Loads plugins for ever. They are the whole cluster's: an operator of one namespace has none, for there may be another
+/// beside it, and both would write what becomes of a plugin.
+///
+/// Where their kind is not installed it is, by who leads and may; else it is waited for.
 pub(super) async fn run(
     options: &OperatorOptions,
     client: Client,
@@ -97,6 +100,9 @@ pub(super) async fn run(
     roster: Arc<Roster>,
     is_leading: flag::Receiver<bool>,
 ) {
+    if !options.namespace.is_empty() {
+        return std::future::pending().await;
+    }
     let (again, looks) = unbounded_channel();
     let loader = Arc::new(Loader {
         all: Api::all(client.clone()),
