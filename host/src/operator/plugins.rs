@@ -27,9 +27,8 @@ use kube::runtime::controller::Controller;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt as _};
-use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::watch as flag;
+use tokio::sync::{Notify, Semaphore, watch as flag};
 use tokio_stream::wrappers::{UnboundedReceiverStream, WatchStream};
 use tracing::warn;
 
@@ -66,6 +65,8 @@ struct Version {
 pub(super) struct Loader {
     client: Client,
     engine: Engine,
+    /// One version is loaded at a time, so that a thread is left for all else.
+    turn: Semaphore,
     roster: Arc<Roster>,
     cache: Option<Arc<Cache>>,
     /// Asked for all artifacts.
@@ -121,6 +122,7 @@ pub(super) async fn run(
         installed: Notify::new(),
         client,
         engine,
+        turn: Semaphore::new(1),
         roster,
         is_leading,
         again,

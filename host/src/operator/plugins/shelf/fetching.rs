@@ -66,6 +66,7 @@ impl Loader {
     async fn load(&self, fetched: Fetched, about: Loaded, limits: Limits) -> Result<Version, Failure> {
         let Fetched { component, digest, .. } = fetched;
         let about = Loaded { digest: digest.to_string(), bytes: Some(component.len() as u64), ..about };
+        let _turn = self.turn.acquire().await; // never closed
         let (engine, cache, began) = (self.engine.clone(), self.cache.clone(), Instant::now());
         let loading = spawn_blocking(move || {
             if let Some(Err(error)) = cache.map(|cache| cache.put(&component)) {
