@@ -34,6 +34,9 @@ pub enum SignatureError {
         /// Where cosign would have put it.
         tag: String,
     },
+    /// There is something where signatures are.
+    #[error("no signature beside it can be read: {0}")]
+    Unreadable(String),
     /// There are signatures, and none of them by one of the keys.
     #[error("none of its {found} signatures is by a trusted key")]
     NotTrusted {
@@ -108,9 +111,9 @@ pub(super) use self::bundle::BUNDLE;
 /// The media type of a payload, and the annotation with its signature.
 pub(super) const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 pub(super) const ANNOTATION: &str = "dev.cosignproject.cosign/signature";
-/// Bytes of a payload or a bundle, and how many are looked at.
+/// Bytes of a payload or a bundle, and how many are looked at in one place: who signs anew each day is not left out soon.
 pub(super) const LARGEST: u64 = 256 << 10;
-pub(super) const MOST: usize = 16;
+pub(super) const MOST: usize = 64;
 
 /// Where registries that know nothing of referrers keep the list of them.
 pub(super) fn referrers_tag(manifest: Digest) -> String {
