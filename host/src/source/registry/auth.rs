@@ -2,8 +2,6 @@
 
 mod challenge;
 
-use std::time::Duration;
-
 use ::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use ::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use base64::Engine as _;
@@ -59,7 +57,7 @@ async fn token(session: &Session<'_>, realm: &str, service: Option<&str>, scope:
         // OAuth 2: https://distribution.github.io/distribution/spec/auth/oauth/
         Some(Credential::Identity(identity)) => {
             fields.extend([("grant_type", "refresh_token"), ("client_id", "trainyard"), ("refresh_token", identity)]);
-            let body = Body::new(Bytes::from(form(&fields)), Duration::ZERO);
+            let body = Body::new(Bytes::from(form(&fields)));
             Request::post(&uri).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)
         }
         Some(Credential::Password { .. } | Credential::Token(_)) | None => {
