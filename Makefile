@@ -1,6 +1,6 @@
 # Thin: what the machine lacks, then cargo. Each verb is complete, and what is done already costs a second.
 .DEFAULT_GOAL := help
-.PHONY: help demo test frameworks build control-plane cluster conformance bench toolchain
+.PHONY: help demo test frameworks build control-plane cluster conformance bench fuzz toolchain
 
 help: ## say what there is
 	@echo 'make VERB, one of:'
@@ -37,6 +37,9 @@ conformance: toolchain control-plane ## compare with Training Operator v1.9.4; C
 
 bench: build control-plane ## what the operator costs, in a table and a plot; BENCH='--jobs 50' for other options
 	@cargo run --release --quiet --locked --package trainyard-tests --bin bench -- $(BENCH)
+
+fuzz: toolchain ## feed random bytes to what reads strangers', a minute each; FUZZ='--seconds 600 scan' for longer, or one
+	@fuzz/run $(FUZZ)
 
 toolchain: ## install what compiles, plugins to WebAssembly too
 	@setup/toolchain

@@ -22,6 +22,7 @@ mod load;
 mod loaded;
 mod log;
 mod memo;
+mod meter;
 mod scan;
 mod v0_1;
 

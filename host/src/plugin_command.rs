@@ -1,5 +1,6 @@
 //! `trainyard plugin`: plugins into registries, out of them, and what they say of themselves.
 
+mod file;
 mod login;
 mod progress;
 
@@ -47,7 +48,7 @@ fn pull(options: &PullOptions) -> Result<(), Failure> {
     if output == Path::new("-") {
         return write(&mut io::stdout().lock(), &fetched.component).map_err(Failure::trouble);
     }
-    let written = write_whole(&output, &fetched.component);
+    let written = file::write(&output, &fetched.component);
     written.map_err(|error| {
         let problem = format!("cannot write {}: {error}", output.display());
         Failure { problems: vec![problem], code: 1 }
@@ -164,19 +165,6 @@ fn wait<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
 fn default_file(reference: &Reference) -> PathBuf {
     let name = reference.repository().rsplit('/').next().unwrap_or("plugin");
     PathBuf::from(format!("{name}.wasm"))
-}
-
-/// Beside its place first: who reads it meanwhile reads the old one.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?.to_string_lossy();
-    let part = folder.join(format!(".{name}.{}.part", std::process::id()));
-    let written = fs::write(&part, bytes).and_then(|()| fs::rename(&part, path));
-    if written.is_err() {
-        // What went wrong is told; that this is left is not worth a word more.
-        let _ = fs::remove_file(&part);
-    }
-    written
 }
 
 fn print(text: &str) -> Result<(), Failure> {

@@ -14,10 +14,13 @@ mod reference;
 mod registry;
 mod signature;
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use rustix::fs::{Mode, OFlags, open};
 
 pub use self::access::{Access, Login, Mirror, Patience};
 pub use self::cache::Cache;
@@ -130,7 +133,7 @@ fn check_pin(pinned: Option<Digest>, found: Digest, manifest: Option<Digest>) ->
     }
 }
 
-/// Reads a file: a plain one, in that folder, of a bearable size.
+/// Reads a file: a plain one, in that folder, of a bearable size. It is opened once: what is looked at is what is read.
 fn read(path: &Path, within: Option<&Path>) -> Result<Vec<u8>, Fault> {
     let disk = |source: std::io::Error| {
         let is_missing = source.kind() == std::io::ErrorKind::NotFound;
@@ -140,22 +143,32 @@ fn read(path: &Path, within: Option<&Path>) -> Result<Vec<u8>, Fault> {
             Fault::Disk { what: "it cannot be read".into(), source }
         }
     };
-    let real = fs::canonicalize(path).map_err(disk)?;
+    // A pipe would keep us waiting for ever.
+    let opened = open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty());
+    let file = File::from(opened.map_err(|error| disk(error.into()))?);
+    let about = file.metadata().map_err(disk)?;
     if let Some(folder) = within
-        && !fs::canonicalize(folder).is_ok_and(|folder| real.starts_with(folder))
+        && !is_within(&about, path, folder).unwrap_or(false)
     {
         return Err(Fault::Configuration(format!("it is not in {}, where plugins have to be", folder.display())));
     }
-    // A pipe would keep us waiting for ever.
-    if !fs::metadata(&real).map_err(disk)?.is_file() {
+    if !about.is_file() {
         return Err(Fault::NotAPlugin("it is no file".into()));
     }
     let (mut bytes, limit) = (Vec::new(), COMPONENT as u64);
-    File::open(&real).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes)).map_err(disk)?;
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(disk)?;
     if bytes.len() as u64 > limit {
         return Err(Fault::TooLarge { what: "the component", limit });
     }
     Ok(bytes)
+}
+
+/// Whether this very file is below the folder, wherever links lead.
+fn is_within(file: &Metadata, path: &Path, folder: &Path) -> std::io::Result<bool> {
+    let real = fs::canonicalize(path)?;
+    let there = fs::metadata(&real)?;
+    let is_it = (there.dev(), there.ino()) == (file.dev(), file.ino());
+    Ok(is_it && real.starts_with(fs::canonicalize(folder)?))
 }
 
 /// `bundled name`, a reference, `configMap name`, a path.

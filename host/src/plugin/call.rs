@@ -9,9 +9,10 @@ use super::{
     CallError, answer,
     engine::TICK,
     error::explain,
-    limits::{HANDLES, Limits, Meter},
+    limits::{HANDLES, Limits},
     log::{LogBudget, one_line},
     memo::Answer,
+    meter::Meter,
     v0_1::Prepared,
 };
 

@@ -40,7 +40,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), LoadError> {
     names.imports.iter().try_for_each(|import| check_import(import))
 }
 
-/// Checks that they are a component.
+/// Checks that they are a component. (Machine code is told apart by who knows the compiler.)
 pub(super) fn kind(bytes: &[u8]) -> Result<(), NotAComponent> {
     let text = bytes.trim_ascii_start();
     if bytes.is_empty() {
@@ -49,8 +49,6 @@ pub(super) fn kind(bytes: &[u8]) -> Result<(), NotAComponent> {
         Ok(())
     } else if Parser::is_core_wasm(bytes) {
         Err(NotAComponent::CoreModule)
-    } else if wasmtime::Engine::detect_precompiled(bytes).is_some() {
-        Err(NotAComponent::Precompiled)
     } else if [&b"(component"[..], b"(module", b";;", b"(;"].iter().any(|start| text.starts_with(start)) {
         Err(NotAComponent::Text)
     } else {

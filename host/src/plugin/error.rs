@@ -10,8 +10,9 @@ use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 
 use super::{
     Function, answer,
-    limits::{Limits, Meter, STACK},
+    limits::{Limits, STACK},
     log::{LogFlood, one_line},
+    meter::Meter,
     v0_1::Failure,
 };
 

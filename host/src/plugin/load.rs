@@ -113,7 +113,7 @@ pub(super) fn load(
     name: &str,
 ) -> Result<(v0_1::Prepared, Description, Outcome), LoadError> {
     Cap::Bytes.allow(bytes.len() as u64)?;
-    component::kind(bytes)?;
+    component::kind(bytes).map_err(|error| precompiled(bytes).unwrap_or(error))?;
     scan::scan(bytes)?;
     component::check(bytes)?;
     let compiled = compile::compile(engine, bytes)?;
@@ -128,6 +128,11 @@ pub(super) fn load(
     let description = description.map_err(|error| LoadError::Probe(CallError::HostBug(error.to_string())))?;
     description::check(&description)?;
     Ok((prepared, description, outcome))
+}
+
+/// Somebody may think that it is loaded faster.
+fn precompiled(bytes: &[u8]) -> Option<NotAComponent> {
+    wasmtime::Engine::detect_precompiled(bytes).map(|_| NotAComponent::Precompiled)
 }
 
 /// All that wasmtime says, in one line.

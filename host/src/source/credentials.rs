@@ -82,11 +82,12 @@ impl DockerConfig {
         })
     }
 
-    /// The credentials for a repository: of all keys that fit the one with the longest path.
+    /// The credentials for a repository: of all keys that fit the one with the longest path, and of those the one that says
+    /// most of the host.
     pub fn find(&self, registry: &str, repository: &str) -> Result<Option<Credential>, Fault> {
         let fitting = self.auths.iter().filter_map(|(key, entry)| Some((fits(key, registry, repository)?, key, entry)));
         let mut fitting: Vec<_> = fitting.collect();
-        fitting.sort_by_key(|(length, key, ..)| (std::cmp::Reverse(*length), key.contains('*')));
+        fitting.sort_by_key(|(fit, ..)| std::cmp::Reverse(*fit));
         for (_, key, entry) in &fitting {
             if let Some(credential) = entry.credential(key)? {
                 return Ok(Some(credential));
@@ -139,16 +140,28 @@ impl Entry {
 /// Docker Hub goes by many names.
 const HUB: [&str; 4] = ["docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"];
 
-/// How much of the repository a key names, if it fits: scheme and API version are left out, hosts compared label by label
+/// How well a key fits; the better, the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Fit {
+    /// Of the repository's path, in bytes.
+    path: usize,
+    /// Without a `*`.
+    is_exact: bool,
+    /// Of the host, in bytes, beside a `*`.
+    host: usize,
+}
+
+/// How well a key fits, if it does: scheme and API version are left out, hosts compared label by label
 /// with `*` for any, and a path has to be the repository's start. So do kubelets.
-fn fits(key: &str, registry: &str, repository: &str) -> Option<usize> {
+fn fits(key: &str, registry: &str, repository: &str) -> Option<Fit> {
     let key = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key).trim_end_matches('/');
     let (host, path) = key.split_once('/').unwrap_or((key, ""));
     let path = if matches!(path, "v1" | "v2") { "" } else { path };
     let is_hub = |name: &str| HUB.contains(&name);
     let rest = repository.strip_prefix(path)?;
     let is_start = path.is_empty() || rest.is_empty() || rest.starts_with('/');
-    (is_start && (is_host(host, registry) || (is_hub(host) && is_hub(registry)))).then_some(path.len())
+    let fit = Fit { path: path.len(), is_exact: !host.contains('*'), host: host.replace('*', "").len() };
+    (is_start && (is_host(host, registry) || (is_hub(host) && is_hub(registry)))).then_some(fit)
 }
 
 fn is_host(pattern: &str, host: &str) -> bool {
@@ -232,6 +245,24 @@ mod tests {
         for (repository, expected) in [("team/plugin", "plugin"), ("team/other", "team"), ("other", "all")] {
             assert_eq!(find(&config, "registry.example", repository), Ok(Some(password(expected, ""))), "{repository}");
         }
+    }
+
+    #[test]
+    fn the_host_that_says_most_wins() {
+        let keys =
+            ["*.example", "a.reg*.example", "a.registry.example", "a.*.example", "*.example/team", "*.*.example"];
+        let config = |keys: &[&str]| {
+            let auths: serde_json::Map<_, _> =
+                keys.iter().map(|key| ((*key).to_owned(), json!({"username": key, "password": ""}))).collect();
+            json!({"auths": auths})
+        };
+        let order = ["a.registry.example", "a.reg*.example", "a.*.example", "*.*.example"];
+        for (index, expected) in order.iter().enumerate() {
+            let known: Vec<_> = keys.into_iter().filter(|key| !order[..index].contains(key)).collect();
+            assert_eq!(find(&config(&known), "a.registry.example", "team/x"), Ok(Some(password(expected, ""))));
+        }
+        let found = find(&config(&["*.*.example/team", "a.registry.example"]), "a.registry.example", "team/x");
+        assert_eq!(found, Ok(Some(password("*.*.example/team", ""))), "a path says more");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Fault;
 use crate::plugin::{COMPONENT, Digest, Names, names, one_line};
@@ -36,8 +36,14 @@ pub(super) struct Manifest {
     #[serde(default)]
     pub(super) layers: Vec<Descriptor>,
     /// Of an index.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing, deserialize_with = "usable")]
     pub(super) manifests: Vec<Descriptor>,
+}
+
+/// Those that are descriptors: in a list that everybody may add to one that is none hides no other.
+fn usable<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<Descriptor>, D::Error> {
+    let list = Vec::<serde_json::Value>::deserialize(list)?;
+    Ok(list.into_iter().filter_map(|listed| serde_json::from_value(listed).ok()).collect())
 }
 
 /// A blob, as a manifest names it.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::time::timeout;
 
 use super::access::Access;
 use super::registry::{Http, PushWatcher, Session};
@@ -18,6 +19,9 @@ pub struct Pushed {
     pub digest: Digest,
 }
 
+/// Of the patience for a pull: who sends has less of the line.
+const PATIENCE: u32 = 5;
+
 /// Pushes a component as others push theirs. The same bytes twice are one artifact.
 pub async fn push(
     component: Vec<u8>,
@@ -25,8 +29,9 @@ pub async fn push(
     access: &Access,
     watch: PushWatcher,
 ) -> Result<Pushed, SourceError> {
-    let pushed = push_to(component, reference, access, watch).await;
-    pushed.map_err(|fault| fault.of(reference))
+    let limit = access.patience.whole * PATIENCE;
+    let pushed = timeout(limit, push_to(component, reference, access, watch)).await;
+    pushed.unwrap_or(Err(Fault::Timeout { what: "all of it", limit })).map_err(|fault| fault.of(reference))
 }
 
 async fn push_to(

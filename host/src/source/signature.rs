@@ -8,6 +8,7 @@ mod bundle;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use ed25519_dalek::{Digest as _, Sha512, VerifyingKey};
 use ring::signature::{ECDSA_P256_SHA256_ASN1, ED25519, UnparsedPublicKey};
 use serde::Deserialize;
 use tokio_rustls::rustls::pki_types::SubjectPublicKeyInfoDer;
@@ -34,6 +35,9 @@ pub enum SignatureError {
         /// Where cosign would have put it.
         tag: String,
     },
+    /// There is something where signatures are.
+    #[error("no signature beside it can be read: {0}")]
+    Unreadable(String),
     /// There are signatures, and none of them by one of the keys.
     #[error("none of its {found} signatures is by a trusted key")]
     NotTrusted {
@@ -94,7 +98,16 @@ impl PublicKey {
             Kind::EcdsaP256 => UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &self.bytes).verify(payload, signature),
             Kind::Ed25519 => UnparsedPublicKey::new(&ED25519, &self.bytes).verify(payload, signature),
         };
-        verified.is_ok()
+        verified.is_ok() || (self.kind == Kind::Ed25519 && self.has_signed_the_hash(payload, signature))
+    }
+
+    /// As cosign does with a key of Ed25519 since 2.5 (Ed25519ph, RFC 8032 5.1), but for bundles.
+    fn has_signed_the_hash(&self, payload: &[u8], signature: &[u8]) -> bool {
+        let key = self.bytes.as_slice().try_into().ok().and_then(|bytes| VerifyingKey::from_bytes(bytes).ok());
+        let signature = signature.try_into().ok();
+        key.zip(signature).is_some_and(|(key, signature)| {
+            key.verify_prehashed_strict(Sha512::new_with_prefix(payload), None, &signature).is_ok()
+        })
     }
 }
 
@@ -108,9 +121,9 @@ pub(super) use self::bundle::BUNDLE;
 /// The media type of a payload, and the annotation with its signature.
 pub(super) const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 pub(super) const ANNOTATION: &str = "dev.cosignproject.cosign/signature";
-/// Bytes of a payload or a bundle, and how many are looked at.
+/// Bytes of a payload or a bundle, and how many are looked at in one place: who signs anew each day is not left out soon.
 pub(super) const LARGEST: u64 = 256 << 10;
-pub(super) const MOST: usize = 16;
+pub(super) const MOST: usize = 64;
 
 /// Where registries that know nothing of referrers keep the list of them.
 pub(super) fn referrers_tag(manifest: Digest) -> String {
@@ -225,6 +238,28 @@ mod tests {
             ] {
                 assert_eq!(check(&[our_key.clone(), old_key.clone()], &signed, wanted), expected, "{name}");
             }
+        }
+    }
+
+    /// Made with Go's `crypto/ed25519`, as cosign's are: the second with `Options{Hash: crypto.SHA512}`.
+    #[test]
+    fn ed25519_signs_a_message_or_its_hash() {
+        let pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAA6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=\n\
+                   -----END PUBLIC KEY-----\n";
+        let (key, wanted) = (PublicKey::parse(pem.as_bytes()).unwrap(), Digest::of(b""));
+        let payload = format!(
+            r#"{{"critical":{{"identity":{{"docker-reference":""}},"image":{{"docker-manifest-digest":"{wanted}"}},"type":"cosign container image signature"}},"optional":null}}"#
+        );
+        let check = |payload: &str, signature: &str| {
+            check(std::slice::from_ref(&key), &[Signed::of_payload(payload.into(), signature).unwrap()], wanted)
+        };
+        for signature in [
+            "j2+yj2gbUQHqI4boPHOtB8kJlu7+62PPWhaBe9RgYk7QkFHVEFQTTIZoEj7FdJd+yxlAc2ziGV1h5Jqq1misDw==",
+            "2fA/uzGjFJ6Dh/mhRUEFu/y33KZi5m5lZq6nzriQXROwHSVg1QOoEsO+O7a+cypL21z7lPxFDuIubMy8KZbuCw==",
+        ] {
+            assert_eq!(check(&payload, signature), Ok(()), "{signature}");
+            let other = format!("{payload} ");
+            assert_eq!(check(&other, signature), Err(SignatureError::NotTrusted { found: 1 }), "{signature}");
         }
     }
 

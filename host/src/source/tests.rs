@@ -3,12 +3,15 @@
 mod liar;
 mod local;
 mod login;
+mod mirrors;
+mod signatures;
+mod trouble;
 
 use std::fs;
 use std::time::Duration;
 
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, SigningKey as _};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use self::liar::{Answer, Liar};
@@ -66,8 +69,8 @@ impl Rig {
         self.folder.path().join("blobs/sha256").join(Digest::of(bytes).hex()).exists()
     }
 
-    /// A bundle as cosign 3 makes it, listed where the registry says.
-    fn bundle(&self, key: &KeyPair, signed: Digest, list: &str) {
+    /// A bundle as cosign 3 makes it, and how a list names it, but for what it is.
+    fn bundle(&self, key: &KeyPair, signed: Digest) -> Value {
         let statement = json!({
             "subject": [{"digest": {"sha256": signed.hex()}}],
             "predicateType": "https://sigstore.dev/cosign/sign/v1",
@@ -78,17 +81,15 @@ impl Rig {
             .map(|bytes| base64::Engine::encode(&base64::prelude::BASE64_STANDARD, bytes));
         let envelope = json!({"payload": payload, "payloadType": kind, "signatures": [{"sig": signature}]});
         let bundle = json!({"dsseEnvelope": envelope}).to_string().into_bytes();
-        let blob = |kind: &str, bytes: &[u8]| {
-            let digest = Digest::of(bytes).to_string();
-            json!({"mediaType": kind, "digest": digest, "size": bytes.len(), "artifactType": kind})
-        };
-        let kind = "application/vnd.dev.sigstore.bundle.v0.3+json";
-        let manifest = json!({"schemaVersion": 2, "layers": [blob(kind, &bundle)]}).to_string().into_bytes();
-        let others = blob("application/spdx+json", b"a list of parts");
-        let index = json!({"schemaVersion": 2, "manifests": [others, blob(kind, &manifest)]});
+        let manifest = json!({"schemaVersion": 2, "layers": [named(BUNDLE, &bundle)]}).to_string().into_bytes();
         self.liar.has_blob("a", &bundle);
         self.liar.has_manifest("a", "bundle", &manifest);
-        self.liar.answers(list, Answer::Bytes(index.to_string().into_bytes()));
+        named(manifest::MANIFEST, &manifest)
+    }
+
+    fn lists(&self, path: &str, listed: &[Value]) {
+        let index = json!({"schemaVersion": 2, "manifests": listed});
+        self.liar.answers(path, Answer::Bytes(index.to_string().into_bytes()));
     }
 
     fn sign(&self, key: &KeyPair, signed: Digest, claimed: Digest) {
@@ -111,6 +112,12 @@ impl Rig {
         self.liar.has_blob("a", &payload);
         self.liar.has_manifest("a", &signature::tag(signed), manifest.to_string().as_bytes());
     }
+}
+
+const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+
+fn named(media_type: &str, bytes: &[u8]) -> Value {
+    json!({"mediaType": media_type, "digest": Digest::of(bytes).to_string(), "size": bytes.len()})
 }
 
 fn short(patience: Patience) -> Access {
@@ -193,54 +200,6 @@ async fn a_tag_that_moves_while_we_fetch_is_what_it_was() {
 }
 
 #[tokio::test]
-async fn only_what_is_signed_for_itself_by_a_trusted_key_is_fetched() {
-    let mut rig = Rig::new().await;
-    let [ours, theirs] = [(), ()].map(|()| KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap());
-    let manifest = Digest::of(&rig.liar.manifest_of("a", "1"));
-    let other = Digest::of(b"other");
-    let public = PublicKey::parse(ours.public_key_pem().as_bytes()).unwrap();
-    rig.demand.signature = Policy::Keys(vec![public]);
-    let tag = signature::tag(manifest);
-    let unsigned = format!("signature: it is not signed: beside it is neither {tag} nor a bundle");
-    assert_eq!(rig.fault(":1").await, ("Signature", unsigned));
-    rig.sign(&theirs, manifest, manifest);
-    let untrusted = "signature: none of its 1 signatures is by a trusted key".to_owned();
-    assert_eq!(rig.fault(":1").await, ("Signature", untrusted));
-    rig.sign(&ours, manifest, other);
-    let another = format!("signature: the signature is for {other}, not for {manifest}");
-    assert_eq!(rig.fault(":1").await, ("Signature", another));
-    assert!(!rig.has_kept(COMPONENT), "no byte is fetched of what is not trusted");
-    rig.sign(&ours, manifest, manifest);
-    assert_eq!(rig.fetch(":1").await.unwrap().digest, Digest::of(COMPONENT));
-    rig.liar.stop().await;
-    assert_eq!(rig.fetch(":1").await.unwrap().freshness, Freshness::Remembered, "signatures are remembered, too");
-    let public = PublicKey::parse(theirs.public_key_pem().as_bytes()).unwrap();
-    rig.demand.signature = Policy::Keys(vec![public]);
-    assert_eq!(rig.fault(":1").await.0, "Unavailable", "and checked with the keys of today");
-}
-
-#[tokio::test]
-async fn bundles_are_found_where_registries_keep_them() {
-    let manifest = Digest::of(&Rig::new().await.liar.manifest_of("a", "1"));
-    for list in [
-        format!("/v2/a/referrers/{manifest}"),
-        format!("/v2/a/manifests/sha256-{}", manifest.hex()), // of registries that know no referrers
-    ] {
-        let mut rig = Rig::new().await;
-        let [ours, theirs] = [(), ()].map(|()| KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap());
-        let public = PublicKey::parse(ours.public_key_pem().as_bytes()).unwrap();
-        rig.demand.signature = Policy::Keys(vec![public]);
-        rig.bundle(&theirs, manifest, &list);
-        let untrusted = "signature: none of its 1 signatures is by a trusted key".to_owned();
-        assert_eq!(rig.fault(":1").await, ("Signature", untrusted), "{list}");
-        rig.bundle(&ours, manifest, &list);
-        assert_eq!(rig.fetch(":1").await.unwrap().digest, Digest::of(COMPONENT), "{list}");
-        rig.liar.stop().await;
-        assert_eq!(rig.fetch(":1").await.unwrap().freshness, Freshness::Remembered, "{list}");
-    }
-}
-
-#[tokio::test]
 async fn no_answer_is_longer_than_what_is_asked_for() {
     let rig = Rig::new().await;
     let blob = format!("/v2/a/blobs/{}", Digest::of(COMPONENT));
@@ -286,7 +245,7 @@ async fn nobody_keeps_us_waiting() {
 #[tokio::test]
 async fn other_artifacts_are_no_plugins() {
     let rig = Rig::new().await;
-    let manifest: serde_json::Value = serde_json::from_slice(&rig.liar.manifest_of("a", "1")).unwrap();
+    let manifest: Value = serde_json::from_slice(&rig.liar.manifest_of("a", "1")).unwrap();
     let layer = &manifest["layers"][0];
     for (manifest, message) in [
         (
@@ -305,52 +264,4 @@ async fn other_artifacts_are_no_plugins() {
         rig.liar.has_manifest("a", "2", manifest.to_string().as_bytes());
         assert_eq!(rig.fault(":2").await, ("NotAPlugin", message.to_owned()));
     }
-}
-
-#[tokio::test]
-async fn the_registry_may_be_down() {
-    let rig = Rig::new().await;
-    let manifest = Digest::of(&rig.liar.manifest_of("a", "1"));
-    rig.fetch(":1").await.unwrap();
-    rig.liar.answers("/v2/a/manifests/1", Answer::Status(503));
-    assert_eq!(rig.fetch(":1").await.unwrap().freshness, Freshness::Remembered);
-    rig.liar.answers("/v2/a/manifests/1", Answer::Status(404));
-    assert_eq!(rig.fault(":1").await, ("NotFound", "not found: 404 Not Found".into()), "gone is not down");
-    rig.liar.stop().await;
-    assert_eq!(rig.fetch(":1").await.unwrap().freshness, Freshness::Remembered);
-    assert_eq!(rig.fetch(&format!("@{manifest}")).await.unwrap().freshness, Freshness::Current);
-    let (reason, text) = rig.fault(":2").await;
-    assert_eq!(reason, "Unavailable");
-    assert!(text.contains("Connection refused"), "{text}");
-}
-
-#[tokio::test]
-async fn what_is_damaged_in_the_cache_is_fetched_anew() {
-    let rig = Rig::new().await;
-    rig.fetch(":1").await.unwrap();
-    let path = rig.folder.path().join("blobs/sha256").join(Digest::of(COMPONENT).hex());
-    let mut bytes = fs::read(&path).unwrap();
-    bytes[9] ^= 1;
-    fs::write(&path, bytes).unwrap();
-    rig.liar.asked();
-    assert_eq!(rig.fetch(":1").await.unwrap().component, COMPONENT);
-    assert_eq!(rig.liar.asked().len(), 2);
-}
-
-#[tokio::test]
-async fn mirrors_are_asked_first_and_believed_no_more() {
-    let mut rig = Rig::new().await;
-    let (lying, honest, down) = (Liar::start().await, Liar::start().await, Liar::start().await);
-    lying.has("a", "1", COMPONENT);
-    lying.answers(&format!("/v2/a/blobs/{}", Digest::of(COMPONENT)), Answer::Bytes(b"other".to_vec()));
-    honest.has("a", "1", COMPONENT);
-    down.stop().await;
-    rig.access.mirrors = [&down, &lying, &honest].map(|liar| format!("http://{}", liar.host()).parse().unwrap()).into();
-    assert_eq!(rig.fetch(":1").await.unwrap().component, COMPONENT);
-    let blob = format!("GET /v2/a/blobs/{}", Digest::of(COMPONENT));
-    assert_eq!(lying.asked(), ["GET /v2/a/manifests/1", &blob]);
-    assert_eq!(honest.asked(), [&*blob]);
-    assert_eq!(rig.liar.asked(), [""; 0]);
-    rig.liar.has("a", "2", b"only in the registry");
-    assert_eq!(rig.fetch(":2").await.unwrap().component, b"only in the registry");
 }

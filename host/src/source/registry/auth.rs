@@ -1,6 +1,6 @@
 //! What a registry asks of us before it answers: a password (basic), or a token that somebody else gives out (bearer).
 
-use std::time::Duration;
+mod challenge;
 
 use ::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use ::http::{HeaderMap, HeaderValue, Request, StatusCode};
@@ -9,6 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde::Deserialize;
 
+use self::challenge::{Challenge, challenge};
 use super::super::Fault;
 use super::super::credentials::Credential;
 use super::http::{Body, read};
@@ -16,13 +17,6 @@ use super::{Session, parse, success};
 
 /// Bytes of the answer that has a token in it.
 const TOKEN: u64 = 256 << 10;
-
-/// What a registry asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Challenge {
-    Basic,
-    Bearer { realm: String, service: Option<String>, scope: Option<String> },
-}
 
 /// The `Authorization` that these headers of a 401 ask for.
 pub(super) async fn answer(session: &Session<'_>, headers: &HeaderMap) -> Result<HeaderValue, Fault> {
@@ -63,7 +57,7 @@ async fn token(session: &Session<'_>, realm: &str, service: Option<&str>, scope:
         // OAuth 2: https://distribution.github.io/distribution/spec/auth/oauth/
         Some(Credential::Identity(identity)) => {
             fields.extend([("grant_type", "refresh_token"), ("client_id", "trainyard"), ("refresh_token", identity)]);
-            let body = Body::new(Bytes::from(form(&fields)), Duration::ZERO);
+            let body = Body::new(Bytes::from(form(&fields)));
             Request::post(&uri).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)
         }
         Some(Credential::Password { .. } | Credential::Token(_)) | None => {
@@ -120,59 +114,9 @@ fn form(fields: &[(&str, &str)]) -> String {
     fields.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect::<Vec<_>>().join("&")
 }
 
-/// Reads `Bearer realm="https://…",service="…",scope="…"` or `Basic realm="…"`.
-fn challenge(text: &str) -> Option<Challenge> {
-    let (scheme, mut rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
-    if scheme.eq_ignore_ascii_case("basic") {
-        return Some(Challenge::Basic);
-    }
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return None;
-    }
-    let (mut realm, mut service, mut scope) = (None, None, None);
-    while let Some((name, after)) = rest.split_once('=') {
-        let (value, after) = match after.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"')?,
-            None => after.split_once(',').unwrap_or((after, "")),
-        };
-        match name.trim_matches([' ', ',']).to_ascii_lowercase().as_str() {
-            "realm" => realm = Some(value.to_owned()),
-            "service" => service = Some(value.to_owned()),
-            "scope" => scope = Some(value.to_owned()),
-            _ => {}
-        }
-        rest = after;
-    }
-    Some(Challenge::Bearer { realm: realm?, service, scope })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_challenge_is_read() {
-        let bearer = |service: Option<&str>, scope: Option<&str>| {
-            let (service, scope) = (service.map(ToOwned::to_owned), scope.map(ToOwned::to_owned));
-            Some(Challenge::Bearer { realm: "https://a.example/token".into(), service, scope })
-        };
-        for (text, expected) in [
-            ("Basic realm=\"x\"", Some(Challenge::Basic)),
-            ("basic", Some(Challenge::Basic)),
-            ("Bearer realm=\"https://a.example/token\"", bearer(None, None)),
-            (
-                "Bearer realm=\"https://a.example/token\",service=\"a\",scope=\"repository:x:pull,push\",error=\"e\"",
-                bearer(Some("a"), Some("repository:x:pull,push")),
-            ),
-            ("bearer Realm=https://a.example/token, service=a", bearer(Some("a"), None)),
-            ("Bearer service=\"a\"", None),
-            ("Bearer realm=\"https://a.example", None),
-            ("Negotiate", None),
-            ("", None),
-        ] {
-            assert_eq!(challenge(text), expected, "{text}");
-        }
-    }
 
     #[test]
     fn a_form_is_escaped() {

@@ -2,8 +2,9 @@
 
 use std::convert::Infallible;
 use std::error::Error as _;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -54,10 +55,19 @@ impl Http {
 
     /// The head of the answer. Nothing is followed, nobody is told who we are.
     pub(super) async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, Fault> {
-        let limit = self.patience.connect + self.patience.stall + request.body().patience;
+        let limit = self.patience.connect + self.patience.stall;
         let host = request.uri().host().unwrap_or_default().to_owned();
-        let sent = timeout(limit, self.client.request(request)).await;
-        let sent = sent.map_err(|_| Fault::Timeout { what: "the registry's answer", limit })?;
+        let gone = Arc::clone(&request.body().gone);
+        let mut sending = pin!(self.client.request(request));
+        let sent = loop {
+            let before = gone.load(Ordering::Relaxed);
+            match timeout(limit, &mut sending).await {
+                Ok(sent) => break sent,
+                // It is slow, but it goes.
+                Err(_) if gone.load(Ordering::Relaxed) > before => {}
+                Err(_) => return Err(Fault::Timeout { what: "the registry's answer", limit }),
+            }
+        };
         // Its own text says "client error (Connect)", which helps nobody.
         sent.map_err(|error| {
             let cause = error.source().map_or_else(|| error.to_string(), chain);
@@ -113,16 +123,16 @@ pub(super) struct Body {
     rest: Bytes,
     total: u64,
     watch: Option<Box<dyn Fn(Progress) + Send>>,
-    /// What sending it may take beside waiting for the answer.
-    pub(super) patience: Duration,
+    /// Bytes that have been sent.
+    gone: Arc<AtomicU64>,
 }
 
 /// Bytes of a piece.
 const PIECE: usize = 64 << 10;
 
 impl Body {
-    pub(super) fn new(bytes: Bytes, patience: Duration) -> Self {
-        Self { total: bytes.len() as u64, rest: bytes, watch: None, patience }
+    pub(super) fn new(bytes: Bytes) -> Self {
+        Self { total: bytes.len() as u64, rest: bytes, ..Self::default() }
     }
 
     pub(super) fn watched(self, watch: impl Fn(Progress) + Send + 'static) -> Self {
@@ -144,6 +154,7 @@ impl hyper::body::Body for Body {
         let length = PIECE.min(self.rest.len());
         let piece = self.rest.split_to(length);
         let done = self.total - self.rest.len() as u64;
+        self.gone.store(done, Ordering::Relaxed);
         if let Some(watch) = &self.watch {
             watch(Progress { done, total: self.total });
         }

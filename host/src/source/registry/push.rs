@@ -37,10 +37,9 @@ impl Session<'_> {
         }
         let separator = if location.query().is_some() { '&' } else { '?' };
         let location = parse(&format!("{location}{separator}digest={digest}"))?;
-        let whole = self.http.patience.whole;
         let body = || {
             let watch = Arc::clone(&watch);
-            Body::new(bytes.clone(), whole).watched(move |progress| watch(progress))
+            Body::new(bytes.clone()).watched(move |progress| watch(progress))
         };
         let done = self.request(&Method::PUT, &location, &body).await?;
         success(done, StatusCode::CREATED, self.http).await.map(|_| ())
@@ -49,8 +48,8 @@ impl Session<'_> {
     /// Gives the blobs a name.
     pub(in crate::source) async fn push_manifest(&self, version: &str, manifest: Vec<u8>) -> Result<(), Fault> {
         let url = parse(&format!("{}/v2/{}/manifests/{version}", self.endpoint.url, self.repository))?;
-        let (manifest, whole) = (Bytes::from(manifest), self.http.patience.whole);
-        let done = self.request(&Method::PUT, &url, &|| Body::new(manifest.clone(), whole)).await?;
+        let manifest = Bytes::from(manifest);
+        let done = self.request(&Method::PUT, &url, &|| Body::new(manifest.clone())).await?;
         success(done, StatusCode::CREATED, self.http).await.map(|_| ())
     }
 

@@ -56,7 +56,7 @@ fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Where Cargo looks by itself.
+/// Where Cargo looks by itself, and where cargo-fuzz would.
 fn is_crate_root(file: &Path) -> bool {
     let up = |levels| file.ancestors().nth(levels).unwrap_or(file);
     let is_package = |folder: &Path| folder.join("Cargo.toml").is_file();
@@ -64,7 +64,8 @@ fn is_crate_root(file: &Path) -> bool {
     let in_source = folder.ends_with("src") && is_package(up(2));
     let program = |folder: &Path, levels| {
         (folder.ends_with("src/bin") && is_package(up(levels + 1)))
-            || (["tests", "examples", "benches"].iter().any(|kind| folder.ends_with(kind)) && is_package(up(levels)))
+            || (["tests", "examples", "benches", "fuzz_targets"].iter().any(|kind| folder.ends_with(kind))
+                && is_package(up(levels)))
     };
     (in_source && (name == "lib.rs" || name == "main.rs"))
         || (name == "build.rs" && is_package(folder))
