@@ -1,6 +1,7 @@
 //! `FrameworkPlugin`s in the running operator, on a control plane of their own: they are of no namespace, so all operators
 //! see them.
 
+mod deceit;
 mod outage;
 mod place;
 mod reload;

@@ -7,4 +7,4 @@ mod life;
 mod output;
 mod plan;
 mod program;
-mod registry;
+pub(crate) mod registry;

@@ -13,7 +13,7 @@ use super::story::{job, runs};
 use crate::operator::place::{text, trainyard};
 
 /// Pushes a version, and answers its digest.
-fn push(registry: &Registry, tag: &str) -> Result<String> {
+pub(super) fn push(registry: &Registry, tag: &str) -> Result<String> {
     let (file, component) = (tempfile::NamedTempFile::new()?, ring(tag)?);
     fs::write(&file, &component)?;
     let reference = format!("{}/ring:{tag}", registry.host());

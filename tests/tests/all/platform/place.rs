@@ -1,7 +1,7 @@
 //! A cluster as an admin has it: what `deploy/` says is installed, and the operator may do that and no more.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
@@ -52,6 +52,11 @@ impl Place {
     pub(super) fn operator(&self) -> Result<Operator<'_>> {
         let cache = format!("--plugin-cache={}", self.cache.path().display());
         self.cluster.operator(&self.kubeconfig, &["--webhook=false", &cache])
+    }
+
+    /// What its operators keep on disk.
+    pub(super) fn cache(&self) -> &Path {
+        self.cache.path()
     }
 
     /// Applies a `FrameworkPlugin`.

@@ -192,7 +192,7 @@ fn what_is_signed_is_pulled_with_the_key_of_its_signer() -> Result<()> {
     let tag = format!("{}.sig", manifest.replace(':', "-"));
     let unsigned = format!("{reference}: signature: it is not signed: beside it is neither {tag} nor a bundle");
     assert_eq!(author.fails(&format!("{pull} --key ours.pub"), "")?, (1, unsigned));
-    sign(&registry, &ours, manifest, &tag)?;
+    sign(&registry, "plugin", &ours, manifest, &tag)?;
     let untrusted = format!("{reference}: signature: none of its 1 signatures is by a trusted key");
     assert_eq!(author.fails(&format!("{pull} --key theirs.pub"), "")?, (1, untrusted));
     assert!(!author.path("signed.wasm").exists());
@@ -202,10 +202,10 @@ fn what_is_signed_is_pulled_with_the_key_of_its_signer() -> Result<()> {
 }
 
 /// As cosign does.
-fn sign(registry: &Registry, key: &KeyPair, manifest: &str, tag: &str) -> Result<()> {
+pub(crate) fn sign(registry: &Registry, repository: &str, key: &KeyPair, manifest: &str, tag: &str) -> Result<()> {
     let payload = json!({
         "critical": {
-            "identity": {"docker-reference": format!("{}/plugin", registry.host())},
+            "identity": {"docker-reference": format!("{}/{repository}", registry.host())},
             "image": {"docker-manifest-digest": manifest},
             "type": "cosign container image signature",
         },
@@ -217,7 +217,7 @@ fn sign(registry: &Registry, key: &KeyPair, manifest: &str, tag: &str) -> Result
     let mut layer = blob("application/vnd.dev.cosign.simplesigning.v1+json", &payload);
     layer["annotations"] = json!({"dev.cosignproject.cosign/signature": BASE64_STANDARD.encode(key.sign(&payload)?)});
     for bytes in [&payload[..], config] {
-        registry.put_blob("plugin", &Digest::of(bytes).to_string(), bytes)?;
+        registry.put_blob(repository, &Digest::of(bytes).to_string(), bytes)?;
     }
     let manifest = json!({
         "schemaVersion": 2,
@@ -225,5 +225,5 @@ fn sign(registry: &Registry, key: &KeyPair, manifest: &str, tag: &str) -> Result
         "config": blob("application/vnd.oci.image.config.v1+json", config),
         "layers": [layer],
     });
-    registry.put_manifest("plugin", tag, manifest.to_string().as_bytes())
+    registry.put_manifest(repository, tag, manifest.to_string().as_bytes())
 }
