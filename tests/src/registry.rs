@@ -39,8 +39,19 @@ pub struct Registry {
 impl Registry {
     /// Answers when it listens.
     pub fn start(door: Door) -> Result<Self> {
-        let program = program()?;
         let folder = tempfile::Builder::new().prefix("trainyard-registry-").tempdir()?;
+        let storage = folder.path().join("storage");
+        Self::of(door, folder, &storage)
+    }
+
+    /// Another registry, open, with the same content; for as long as this one is there.
+    pub fn back_door(&self) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("trainyard-registry-").tempdir()?;
+        Self::of(Door::Open, folder, &self.folder.path().join("storage"))
+    }
+
+    fn of(door: Door, folder: TempDir, storage: &Path) -> Result<Self> {
+        let program = program()?;
         let path = |name: &str| folder.path().join(name);
         let (mut http, mut auth) = (json!({"addr": "127.0.0.1:0"}), json!({}));
         if door == Door::Locked {
@@ -55,7 +66,7 @@ impl Registry {
         let config = json!({
             "version": "0.1",
             "log": {"level": "info"},
-            "storage": {"filesystem": {"rootdirectory": path("storage")}},
+            "storage": {"filesystem": {"rootdirectory": storage}},
             "http": http,
             "auth": auth,
         });

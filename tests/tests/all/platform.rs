@@ -2,6 +2,7 @@
 //! see them.
 
 mod deceit;
+mod guide;
 mod outage;
 mod place;
 mod reload;
