@@ -1,7 +1,7 @@
 //! What reads the bytes of strangers: files of the host, without the client of clusters and the compiler of plugins around
 //! them, which take minutes to build and are others' to try.
 
-#![allow(dead_code, reason = "of these files only what reads is called")]
+#![allow(dead_code, unused_imports, reason = "of these files only what reads is called")]
 
 mod wasm;
 

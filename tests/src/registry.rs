@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::control_plane::programs::Programs;
@@ -100,10 +100,11 @@ impl Registry {
         self.request("PUT", &format!("{path}&digest={digest}"), "application/octet-stream", bytes).map(|_| ())
     }
 
-    /// Names blobs that are there.
-    pub fn put_manifest(&self, repository: &str, tag: &str, manifest: &[u8]) -> Result<()> {
-        let media_type = "application/vnd.oci.image.manifest.v1+json";
-        self.request("PUT", &format!("/v2/{repository}/manifests/{tag}"), media_type, manifest).map(|_| ())
+    /// Names blobs, or of an index manifests, that are there.
+    pub fn put_manifest(&self, repository: &str, tag: &str, manifest: &Value) -> Result<()> {
+        let (path, media_type) = (format!("/v2/{repository}/manifests/{tag}"), manifest["mediaType"].as_str());
+        let media_type = media_type.context("a manifest without mediaType")?;
+        self.request("PUT", &path, media_type, manifest.to_string().as_bytes()).map(|_| ())
     }
 
     fn request(&self, method: &str, path: &str, media_type: &str, body: &[u8]) -> Result<String> {

@@ -104,10 +104,7 @@ impl Fetch<'_> {
             Err(fault) if fault.is_passing() => fault,
             Err(fault) => return Err(fault),
         };
-        let (digest, bytes) = match self.remembered(reference).await {
-            Some(remembered) => remembered,
-            None => return Err(fault),
-        };
+        let Some((digest, bytes)) = self.remembered(reference).await else { return Err(fault) };
         tracing::warn!(%reference, %fault, "the registry does not answer; going on with what the tag last was");
         Ok(Found { digest, bytes, freshness: Freshness::Remembered })
     }

@@ -134,7 +134,7 @@ impl<'a> Search<'a> {
 
     /// Of several faults the first that may pass is told, for then it is worth to look again.
     fn fails(&mut self, fault: Fault) {
-        if !self.trouble.as_ref().is_some_and(|known| known.is_passing() || !fault.is_passing()) {
+        if self.trouble.as_ref().is_none_or(|known| fault.is_passing() && !known.is_passing()) {
             self.trouble = Some(fault);
         }
     }

@@ -42,6 +42,8 @@ pub(super) enum Answer {
     Redirect(String),
     /// Bytes without end.
     Endless(u16),
+    /// Not even a head.
+    Nothing,
     /// A head, and nothing after it.
     Silence,
     /// A byte now and then.
@@ -135,9 +137,13 @@ async fn answer(State(lies): State<Arc<Lies>>, request: Request) -> Response {
     {
         return Response::builder().status(401).header(WWW_AUTHENTICATE, challenge).body(Body::empty()).unwrap();
     }
+    let says_nothing = matches!(lies.answers.lock().unwrap().get(&path), Some(Answer::Nothing));
+    if says_nothing {
+        std::future::pending::<()>().await;
+    }
     let mut answers = lies.answers.lock().unwrap();
     match answers.get_mut(&path) {
-        None => plain(404, Body::empty()),
+        None | Some(Answer::Nothing) => plain(404, Body::empty()),
         Some(Answer::Bytes(bytes)) => plain(200, Body::from(bytes.clone())),
         Some(Answer::OneAfterTheOther(all)) => {
             let next = if all.len() > 1 { all.remove(0) } else { all[0].clone() };

@@ -66,3 +66,18 @@ async fn a_disk_that_cannot_be_read_stops_no_fetch() {
     let fetched = fetch(&source, &rig.demand, &rig.access, Some(&cache), &|_| {}).await.unwrap();
     assert_eq!(fetched.component, COMPONENT);
 }
+
+#[tokio::test]
+async fn a_registry_that_says_nothing_keeps_no_push_waiting() {
+    let (rig, moment) = (Rig::new().await, Duration::from_millis(50));
+    let component = b"\0asm\x0d\0\x01\0";
+    rig.liar.answers(&format!("/v2/a/blobs/{}", Digest::of(component)), Answer::Nothing);
+    let reference: Reference = format!("{}/a:2", rig.liar.host()).parse().unwrap();
+    for (patience, what) in [
+        (Patience { connect: moment, stall: moment, ..PATIENT }, "the registry's answer took longer than 100ms"),
+        (Patience { whole: moment, ..PATIENT }, "all of it took longer than 250ms"),
+    ] {
+        let pushed = push(component.into(), &reference, &short(patience), Arc::new(|_| {})).await;
+        assert_eq!(pushed.unwrap_err().to_string(), format!("{reference}: timeout: {what}"));
+    }
+}

@@ -44,7 +44,7 @@ fn belittle(registry: &Registry, component: &[u8], tag: &str) -> Result<()> {
         "config": blob("application/vnd.wasm.config.v0+json", config, config.len()),
         "layers": [blob("application/wasm", component, component.len() / 2)],
     });
-    registry.put_manifest("ring", tag, manifest.to_string().as_bytes())
+    registry.put_manifest("ring", tag, &manifest)
 }
 
 #[test]

@@ -201,6 +201,65 @@ fn what_is_signed_is_pulled_with_the_key_of_its_signer() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_bundle_is_found_where_the_registry_knows_no_referrers() -> Result<()> {
+    let (registry, author) = (Registry::start(Door::Open)?, Author::new()?);
+    let reference = format!("{}/plugin:1", registry.host());
+    let pinned = author.does(&format!("push plugin.wasm {reference} --plain-http"), "")?;
+    let manifest = pinned.trim().split_once('@').context("no digest")?.1;
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    fs::write(author.path("cosign.pub"), key.public_key_pem())?;
+    let pull = format!("pull {reference} --plain-http --key cosign.pub -o signed.wasm");
+    let unsigned = author.fails(&pull, "")?.1;
+    assert!(unsigned.contains("it is not signed"), "{unsigned}");
+    bundle(&registry, &key, manifest)?;
+    author.does(&pull, "")?;
+    assert_eq!(fs::read(author.path("signed.wasm"))?, author.component);
+    Ok(())
+}
+
+/// As cosign 3 does, whose client keeps the list itself where the registry answers 404, and calls what it lists by the type
+/// of its config.
+fn bundle(registry: &Registry, key: &KeyPair, manifest: &str) -> Result<()> {
+    let kind = "application/vnd.in-toto+json";
+    let statement = json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"digest": {"sha256": manifest.trim_start_matches("sha256:")}}],
+        "predicateType": "https://sigstore.dev/cosign/sign/v1",
+        "predicate": {},
+    });
+    let statement = statement.to_string();
+    let signature = key.sign(format!("DSSEv1 {} {kind} {} {statement}", kind.len(), statement.len()).as_bytes())?;
+    let signatures = json!([{"sig": BASE64_STANDARD.encode(signature)}]);
+    let envelope = json!({"payload": BASE64_STANDARD.encode(statement), "payloadType": kind, "signatures": signatures});
+    let media_type = "application/vnd.dev.sigstore.bundle.v0.3+json";
+    let bundle = json!({"mediaType": media_type, "dsseEnvelope": envelope}).to_string();
+    for bytes in [bundle.as_bytes(), b"{}"] {
+        registry.put_blob("plugin", &Digest::of(bytes).to_string(), bytes)?;
+    }
+    let empty = "application/vnd.oci.empty.v1+json";
+    let of_bundle = json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "artifactType": media_type,
+        "config": blob(empty, b"{}"),
+        "layers": [blob(media_type, bundle.as_bytes())],
+        "subject": {"mediaType": MANIFEST, "digest": manifest, "size": 1},
+    });
+    let mut listed = blob(MANIFEST, of_bundle.to_string().as_bytes());
+    registry.put_manifest("plugin", listed["digest"].as_str().unwrap_or_default(), &of_bundle)?;
+    listed["artifactType"] = empty.into();
+    let index_type = "application/vnd.oci.image.index.v1+json";
+    let index = json!({"schemaVersion": 2, "mediaType": index_type, "manifests": [listed]});
+    registry.put_manifest("plugin", &manifest.replace(':', "-"), &index)
+}
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+fn blob(media_type: &str, bytes: &[u8]) -> Value {
+    json!({"mediaType": media_type, "digest": Digest::of(bytes).to_string(), "size": bytes.len()})
+}
+
 /// As cosign does.
 pub(crate) fn sign(registry: &Registry, repository: &str, key: &KeyPair, manifest: &str, tag: &str) -> Result<()> {
     let payload = json!({
@@ -213,7 +272,6 @@ pub(crate) fn sign(registry: &Registry, repository: &str, key: &KeyPair, manifes
     });
     let payload = payload.to_string().into_bytes();
     let config = b"{}";
-    let blob = |media_type: &str, bytes: &[u8]| json!({"mediaType": media_type, "digest": Digest::of(bytes).to_string(), "size": bytes.len()});
     let mut layer = blob("application/vnd.dev.cosign.simplesigning.v1+json", &payload);
     layer["annotations"] = json!({"dev.cosignproject.cosign/signature": BASE64_STANDARD.encode(key.sign(&payload)?)});
     for bytes in [&payload[..], config] {
@@ -221,9 +279,9 @@ pub(crate) fn sign(registry: &Registry, repository: &str, key: &KeyPair, manifes
     }
     let manifest = json!({
         "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "mediaType": MANIFEST,
         "config": blob("application/vnd.oci.image.config.v1+json", config),
         "layers": [layer],
     });
-    registry.put_manifest(repository, tag, manifest.to_string().as_bytes())
+    registry.put_manifest(repository, tag, &manifest)
 }
