@@ -55,8 +55,8 @@ impl Loaded {
         self.breaker().circuit(now)
     }
 
-    /// The remembered answer, or the one of a call.
-    pub(super) fn answer(&self, function: Function, input: &[u8]) -> Answer {
+    /// The remembered answer, or the one of a call for that job.
+    pub(super) fn answer(&self, function: Function, job: Digest, input: &[u8]) -> Answer {
         let (start, key) = (Instant::now(), Digest::of(input));
         // So that a call has half of its time at least, however long it has waited.
         let until = start + self.limits.wall / 2;
@@ -66,7 +66,7 @@ impl Loaded {
                 answer
             }
             Recall::Unknown(blank) => {
-                let answer = self.guarded(function, key, || self.run(function, input, start, until));
+                let answer = self.guarded(function, job, || self.run(function, input, start, until));
                 blank.fill(&answer);
                 answer
             }
@@ -75,13 +75,13 @@ impl Loaded {
     }
 
     /// The answer of `run`, unless the plugin has failed too often.
-    fn guarded(&self, function: Function, input: Digest, run: impl FnOnce() -> Answer) -> Answer {
+    fn guarded(&self, function: Function, job: Digest, run: impl FnOnce() -> Answer) -> Answer {
         let admitted = self.breaker().admit(Instant::now());
         if let Err(again) = admitted {
             return self.not_run(function, CallError::Degraded { again });
         }
         let answer = run();
-        self.breaker().tell(Instant::now(), input, Ending::of(&answer).verdict());
+        self.breaker().tell(Instant::now(), job, Ending::of(&answer).verdict());
         answer
     }
 

@@ -92,6 +92,20 @@ fn what_fails_for_one_job_only_fails_for_that_job() {
 }
 
 #[test]
+fn a_job_that_changes_is_still_one_job() {
+    let plugin = load(&Guest { assess: "unreachable", ..good() }.component()).unwrap();
+    let assess = |name, attempt| plugin.assess(&job(name), &Observed { attempt, ..nothing_seen() });
+    for attempt in 0..20 {
+        assert!(matches!(assess("a", attempt), Err(CallError::Trap { .. })), "{attempt}");
+    }
+    assert_eq!((plugin.circuit(), plugin.counters().calls(Function::Assess)), (Circuit::Closed, 20));
+    for name in ["b", "c"] {
+        assert!(matches!(assess(name, 0), Err(CallError::Trap { .. })), "{name}");
+    }
+    assert!(matches!(plugin.circuit(), Circuit::Open { .. }), "three jobs are not one job's trouble");
+}
+
+#[test]
 fn an_error_that_will_repeat_is_met_once() {
     for (name, guest, function) in [
         ("an endless loop", Guest { plan: LOOP, ..good() }, Function::Plan),
