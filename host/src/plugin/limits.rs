@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use wasmtime::{ResourceLimiter, Result};
 
+use super::error::is_of_system;
+
 /// Stack of a plugin in bytes. The calling thread needs four times as much, which is the default of Rust and tokio.
 pub(super) const STACK: usize = 512 << 10;
 /// No plugin gets more memory than this, whatever its [`Limits`].
@@ -96,6 +98,11 @@ impl ResourceLimiter for Meter {
         Ok(true)
     }
 
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> Result<()> {
+        // A plugin that hears of it fails as if it was its own fault, and that would be remembered.
+        if is_of_system(&error) { Err(error) } else { Ok(()) }
+    }
+
     fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
         Ok(desired <= TABLE_ELEMENTS)
     }
@@ -134,5 +141,9 @@ mod tests {
             );
         }
         assert!(meter.denied);
+        let beyond = wasmtime::format_err!("memory growth exceeds memory type's limits");
+        assert!(meter.memory_grow_failed(beyond).is_ok(), "the plugin hears of it");
+        let refused = meter.memory_grow_failed(rustix::io::Errno::NOMEM.into()).unwrap_err();
+        assert!(is_of_system(&refused), "the call ends");
     }
 }
