@@ -9,8 +9,8 @@ use super::{
     CallError, Circuit, Counters, Digest, Ending, Engine, Function, Limits, LoadError,
     breaker::Breaker,
     call::{self, Allowance},
-    gate::Gate,
-    load,
+    gate::{Gate, Pass},
+    limits, load,
     memo::{Answer, Memo, Recall},
     v0_1::Prepared,
 };
@@ -26,6 +26,8 @@ pub(super) struct Loaded {
     pub(super) counters: Counters,
     /// Its calls that run.
     pub(super) turns: Gate,
+    /// The memory of its calls that run.
+    share: Gate,
     breaker: Mutex<Breaker>,
 }
 
@@ -44,6 +46,7 @@ impl Loaded {
             digest,
             memo: Memo::new(limits.memo),
             turns: Gate::new(limits.concurrency.into()),
+            share: Gate::new(limits::SHARE as u64),
             limits,
             counters,
             breaker: Mutex::new(Breaker::new()),
@@ -87,9 +90,7 @@ impl Loaded {
 
     /// The answer of a call, when it is its turn.
     fn run(&self, function: Function, input: &[u8], start: Instant, until: Instant) -> Answer {
-        // Its own turn first: one plugin cannot fill the room of all.
-        let turn = self.turns.enter(1, Some(until));
-        let room = turn.as_ref().and_then(|_| self.engine.room(self.limits.memory, Some(until)));
+        let room = self.room(Some(until));
         let waited = start.elapsed();
         self.counters.waited(waited);
         if room.is_none() {
@@ -99,6 +100,14 @@ impl Loaded {
         let outcome = call::call(&self.prepared, allowance, &self.description.name, function, input);
         self.counters.ran(function, &outcome);
         outcome.answer
+    }
+
+    /// Its own turn and share first: one plugin cannot fill the room of all.
+    pub(super) fn room(&self, until: Option<Instant>) -> Option<[Pass<'_>; 4]> {
+        let memory = self.limits.memory;
+        let (turn, share) = (self.turns.enter(1, until)?, self.share.enter(memory as u64, until)?);
+        let [call, room] = self.engine.room(memory, until)?;
+        Some([turn, share, call, room])
     }
 
     fn not_run(&self, function: Function, error: CallError) -> Answer {

@@ -44,6 +44,21 @@ fn all_calls_together_have_so_much_memory() {
 }
 
 #[test]
+fn a_plugin_takes_at_most_half_of_the_memory() {
+    let engine = Engine::new(NonZeroU32::new(64).unwrap(), Compiler::Here).unwrap();
+    let [greedy, other] = [(); 2].map(|()| limited(&good(), &engine, Limits { memory: 256 << 20, ..impatient() }));
+    let half = [(); 2].map(|()| greedy.0.room(None));
+    assert_eq!(
+        (greedy.default(&job("a")), greedy.in_flight()),
+        (Err(CallError::Busy), 2),
+        "it has turns, and no memory"
+    );
+    assert_eq!(other.default(&job("a")), Ok("{}".into()), "the other half is for others");
+    drop(half);
+    assert_eq!(greedy.default(&job("a")), Ok("{}".into()));
+}
+
+#[test]
 fn who_waits_gets_a_turn() {
     let plugin =
         limited(&good(), &ENGINE, Limits { concurrency: 1, wall: Duration::from_mins(10), ..Limits::default() });
