@@ -85,8 +85,8 @@ impl Plugin {
         &self.0.limits
     }
 
-    /// What it has cost so far.
-    pub fn counters(&self) -> &Counters {
+    /// What it has cost so far; kept by who wants to know it when the plugin is gone.
+    pub fn counters(&self) -> &Arc<Counters> {
         &self.0.counters
     }
 

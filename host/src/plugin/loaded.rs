@@ -1,6 +1,6 @@
 //! A loaded plugin, and the way of every call: remembered? left alone? its turn? then it runs.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use trainyard_core::contract::Description;
@@ -23,7 +23,7 @@ pub(super) struct Loaded {
     pub(super) digest: Digest,
     pub(super) limits: Limits,
     memo: Memo,
-    pub(super) counters: Counters,
+    pub(super) counters: Arc<Counters>,
     /// Its calls that run.
     pub(super) turns: Gate,
     /// The memory of its calls that run.
@@ -37,7 +37,7 @@ impl Loaded {
         let digest = Digest::of(bytes);
         // Until it has told its name it logs as what it is.
         let (prepared, description, probe) = load::load(engine, bytes, &limits, &digest.to_string())?;
-        let counters = Counters::new();
+        let counters = Arc::<Counters>::default();
         counters.ran(Function::Describe, &probe);
         Ok(Self {
             engine: engine.clone(),
