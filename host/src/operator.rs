@@ -84,7 +84,7 @@ async fn run(options: &OperatorOptions, engine: Engine, catalog: &Catalog) -> an
     let (is_ready, ready) = flag::channel(false);
     let (is_admitting, admits) = flag::channel(false);
     if let Some(listener) = serve::listen(options.health_probe_bind_address, "health").await? {
-        servers.spawn(serve::health(listener, ready, admits));
+        servers.spawn(serve::health(listener, engine.clone(), ready, admits));
     }
     let (stop, stopped) = flag::channel(false);
     let reviews = metrics.reviews.clone();

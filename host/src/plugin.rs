@@ -86,8 +86,8 @@ impl Plugin {
         &self.0.limits
     }
 
-    /// What it has cost so far.
-    pub fn counters(&self) -> &Counters {
+    /// What it has cost so far; kept by who wants to know it when the plugin is gone.
+    pub fn counters(&self) -> &Arc<Counters> {
         &self.0.counters
     }
 
@@ -108,28 +108,34 @@ impl Plugin {
 
     /// A JSON merge patch with what the user left out.
     pub fn default(&self, ctx: &Context) -> Result<Json, CallError> {
-        self.ask(Function::Default, ctx)
+        self.ask(Function::Default, ctx, ctx)
     }
 
     /// What is wrong with the job; `old` is the stored object on update.
     pub fn validate(&self, ctx: &Context, old: Option<&str>) -> Result<Vec<Issue>, CallError> {
-        self.ask(Function::Validate, &(ctx, old))
+        self.ask(Function::Validate, ctx, &(ctx, old))
     }
 
     /// What to add to the user's templates, and what else the job needs.
     pub fn plan(&self, ctx: &Context) -> Result<JobPlan, CallError> {
-        self.ask(Function::Plan, ctx)
+        self.ask(Function::Plan, ctx, ctx)
     }
 
     /// What the pods mean.
     pub fn assess(&self, ctx: &Context, seen: &Observed) -> Result<Assessment, CallError> {
-        self.ask(Function::Assess, &(ctx, seen))
+        self.ask(Function::Assess, ctx, &(ctx, seen))
     }
 
-    fn ask<T: DeserializeOwned>(&self, function: Function, input: &impl Serialize) -> Result<T, CallError> {
+    fn ask<T: DeserializeOwned>(
+        &self,
+        function: Function,
+        Context { namespace, name, .. }: &Context,
+        input: &impl Serialize,
+    ) -> Result<T, CallError> {
+        let job = Digest::of(format!("{namespace}/{name}").as_bytes());
         let bug = |error: serde_json::Error| CallError::HostBug(error.to_string());
         let input = serde_json::to_vec(input).map_err(bug)?;
-        let answer = self.0.answer(function, &input)?;
+        let answer = self.0.answer(function, job, &input)?;
         serde_json::from_slice(&answer).map_err(bug)
     }
 }

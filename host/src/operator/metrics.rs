@@ -1,5 +1,6 @@
 //! Counters in the names, labels and help texts of v1, and what Trainyard adds.
 
+mod ledger;
 mod page;
 mod plugins;
 mod process;
@@ -13,6 +14,7 @@ use tokio::sync::watch as flag;
 use trainyard_core::action::Action;
 use trainyard_core::think::Count;
 
+use self::ledger::Ledger;
 pub(super) use self::page::{CONTENT_TYPE, Page};
 pub(super) use self::requests::Requests;
 pub(super) use self::work::Work;
@@ -28,6 +30,7 @@ pub(super) struct Metrics {
     objects: Objects,
     passes: IntCounterVec,
     works: Works,
+    ledger: Ledger,
     /// Asked of the API server.
     pub(super) requests: Requests,
     /// What is asked at admission.
@@ -96,7 +99,7 @@ impl Metrics {
         let help = "Passes over jobs, by how they ended";
         let passes = page.counters("trainyard_passes_total", help, &["framework", "outcome"]);
         let (works, requests, reviews) = (Works::new(&page), Requests::new(&page), Reviews::new(&page));
-        Self { page, kinds, jobs, objects, passes, works, requests, reviews }
+        Self { page, kinds, jobs, objects, passes, works, ledger: Ledger::default(), requests, reviews }
     }
 
     /// Counts what a pass found.
@@ -157,6 +160,7 @@ impl Metrics {
     /// In the text format of Prometheus.
     pub(super) fn text(&self) -> String {
         self.works.look();
-        self.page.text(plugins::families(&roster::plugins(&self.kinds.borrow())).into_iter().chain(process::families()))
+        let plugins = roster::plugins(&self.kinds.borrow());
+        self.page.text(plugins::families(&plugins, &self.ledger).into_iter().chain(process::families()))
     }
 }

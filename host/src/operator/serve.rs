@@ -13,6 +13,7 @@ use tracing::info;
 
 use super::metrics::{self, Metrics};
 use crate::cli::Listen;
+use crate::plugin::Engine;
 
 /// Opens an address, if there is one to open.
 pub(super) async fn listen(address: Listen, what: &str) -> anyhow::Result<Option<TcpListener>> {
@@ -31,9 +32,11 @@ pub(super) async fn metrics(listener: TcpListener, metrics: Arc<Metrics>) -> std
     axum::serve(listener, Router::new().route("/metrics", get(page))).await
 }
 
-/// Serves health until the process ends. Ready is who has seen everything there is, and can be asked at admission.
+/// Serves health until the process ends. Alive is whose plugins can be stopped; ready, who has seen everything there is, and
+/// can be asked at admission.
 pub(super) async fn health(
     listener: TcpListener,
+    engine: Engine,
     ready: Receiver<bool>,
     admits: Receiver<bool>,
 ) -> std::io::Result<()> {
@@ -42,7 +45,9 @@ pub(super) async fn health(
         (true, false) => Err("the watches have not begun"),
         (false, _) => Err("certificates are not ready"), // v1's words
     };
-    let router = Router::new().merge(check("healthz", || Ok(()))).merge(check("readyz", readyz));
+    let healthz =
+        move || if engine.is_ticking() { Ok(()) } else { Err("the clock that ends calls of plugins has stopped") };
+    let router = Router::new().merge(check("healthz", healthz)).merge(check("readyz", readyz));
     axum::serve(listener, router).await
 }
 

@@ -1,8 +1,8 @@
 //! A circuit breaker: a plugin that fails and fails again is left alone for a while.
 //!
-//! Pure: the time is an argument. It opens when five calls in a row fail, or more than half of a minute's, and not all on
-//! one input: a job that a plugin cannot plan is that job's trouble. When its pause is over one call tries; each time that
-//! fails, the pause doubles.
+//! Pure: the time is an argument. It opens when five calls in a row fail, or more than half of a minute's, and for three
+//! jobs at least: a job that a plugin cannot plan is that job's trouble, however often it changes. When its pause is over
+//! one call tries; each time that fails, the pause doubles.
 
 use std::time::{Duration, Instant};
 
@@ -11,9 +11,9 @@ use super::Digest;
 /// The first pause, and the longest.
 const PAUSE: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_mins(10);
-/// Failures in a row, and on how many inputs.
+/// Failures in a row, and for how many jobs.
 const STREAK: u32 = 5;
-const INPUTS: usize = 3;
+const JOBS: usize = 3;
 /// Calls of a minute of which a share says something.
 const MINUTE: Duration = Duration::from_mins(1);
 const SAMPLE: u32 = 10;
@@ -61,23 +61,23 @@ struct Minute {
     faults: Faults,
 }
 
-/// How many, and the first few inputs of them.
+/// How many, and the first few jobs of them.
 #[derive(Debug, Default)]
 struct Faults {
     count: u32,
-    inputs: Vec<Digest>,
+    jobs: Vec<Digest>,
 }
 
 impl Faults {
-    fn add(&mut self, input: Digest) {
+    fn add(&mut self, job: Digest) {
         self.count += 1;
-        if self.inputs.len() < INPUTS && !self.inputs.contains(&input) {
-            self.inputs.push(input);
+        if self.jobs.len() < JOBS && !self.jobs.contains(&job) {
+            self.jobs.push(job);
         }
     }
 
     fn are_many(&self) -> bool {
-        self.inputs.len() >= INPUTS
+        self.jobs.len() >= JOBS
     }
 }
 
@@ -103,8 +103,8 @@ impl Breaker {
         }
     }
 
-    /// A call has ended.
-    pub(super) fn tell(&mut self, now: Instant, input: Digest, verdict: Verdict) {
+    /// A call for that job has ended.
+    pub(super) fn tell(&mut self, now: Instant, job: Digest, verdict: Verdict) {
         match (&mut self.0, verdict) {
             // What ends while it is open was started before.
             (State::Open { .. }, _) | (State::Closed { .. }, Verdict::Unknown) => {}
@@ -114,8 +114,8 @@ impl Breaker {
                 if verdict == Verdict::Good {
                     *row = Faults::default();
                 } else {
-                    row.add(input);
-                    minute.faults.add(input);
+                    row.add(job);
+                    minute.faults.add(job);
                 }
                 if (row.count >= STREAK && row.are_many()) || minute.is_bad() {
                     self.0 = State::open(now, PAUSE);

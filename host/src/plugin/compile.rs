@@ -12,7 +12,7 @@ use std::time::Duration;
 use wasmtime::component::Component;
 
 pub use self::child::{COMPILE, child};
-use super::{Engine, LoadError, log::one_line};
+use super::{Engine, LoadError, error::is_of_system, log::one_line};
 
 /// Where components are compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +94,10 @@ pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadEr
             }
         }
     };
-    compiled.map_err(|error| LoadError::Compile(one_line(&format!("{error:#}"))))
+    compiled.map_err(|error| {
+        let why = one_line(&format!("{error:#}"));
+        if is_of_system(&error) { LoadError::NoCompiler(why) } else { LoadError::Compile(why) }
+    })
 }
 
 #[cfg(test)]

@@ -28,8 +28,8 @@ const FUEL: &[u64] = &[10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_00
 const MEMORY: &[u64] = &[1 << 20, 4 << 20, 16 << 20, 64 << 20, 256 << 20, 1 << 30];
 const OUTPUT: &[u64] = &[1 << 10, 16 << 10, 128 << 10, 1 << 20, 8 << 20];
 
-impl Counters {
-    pub(super) fn new() -> Self {
+impl Default for Counters {
+    fn default() -> Self {
         let by_function = |bounds| std::array::from_fn(|_| Distribution::new(bounds));
         Self {
             endings: ByFunction::default(),
@@ -43,7 +43,9 @@ impl Counters {
             dropped: AtomicU64::new(0),
         }
     }
+}
 
+impl Counters {
     /// Calls that ran in the plugin.
     pub fn calls(&self, function: Function) -> u64 {
         let ran = Ending::ALL.into_iter().filter(|ending| ending.has_run());
@@ -100,6 +102,23 @@ impl Counters {
         self.output.buckets()
     }
 
+    /// Adds what others have counted.
+    pub(crate) fn absorb(&self, other: &Self) {
+        let Self { endings, remembered, time, fuel, wait, memory, output, peak, dropped } = self;
+        let add = |to: &AtomicU64, from: &AtomicU64| {
+            to.fetch_add(from.load(Relaxed), Relaxed);
+        };
+        endings.iter().flatten().zip(other.endings.iter().flatten()).for_each(|(to, from)| add(to, from));
+        remembered.iter().zip(&other.remembered).for_each(|(to, from)| add(to, from));
+        time.iter().zip(&other.time).for_each(|(to, from)| to.absorb(from));
+        fuel.iter().zip(&other.fuel).for_each(|(to, from)| to.absorb(from));
+        [wait, memory, output].into_iter().zip([&other.wait, &other.memory, &other.output]).for_each(|(to, from)| {
+            to.absorb(from);
+        });
+        peak.fetch_max(other.peak.load(Relaxed), Relaxed);
+        add(dropped, &other.dropped);
+    }
+
     pub(super) fn ran(&self, function: Function, outcome: &Outcome) {
         self.ending(function, Ending::of(&outcome.answer)).fetch_add(1, Relaxed);
         of(&self.time, function).add(micros(outcome.time));
@@ -120,7 +139,7 @@ impl Counters {
         self.ending(function, ending).fetch_add(1, Relaxed);
     }
 
-    pub(super) fn was_remembered(&self, function: Function) {
+    pub(crate) fn was_remembered(&self, function: Function) {
         of(&self.remembered, function).fetch_add(1, Relaxed);
     }
 

@@ -35,6 +35,13 @@ impl Distribution {
         self.sum.fetch_add(amount, Relaxed);
     }
 
+    /// Adds the amounts of another with the same bounds.
+    pub(super) fn absorb(&self, other: &Self) {
+        for (to, from) in self.counts.iter().zip(&other.counts).chain([(&self.sum, &other.sum)]) {
+            to.fetch_add(from.load(Relaxed), Relaxed);
+        }
+    }
+
     pub(super) fn buckets(&self) -> Buckets {
         let mut buckets = Buckets { sum: self.sum.load(Relaxed), ..Buckets::default() };
         let bounds = self.bounds.iter().map(Some).chain([None]);
@@ -71,5 +78,8 @@ mod tests {
         assert_eq!(buckets, Buckets { within: vec![(10, 2), (100, 4)], count: 5, sum: 222 });
         let both: Buckets = [buckets.clone(), buckets].into_iter().sum();
         assert_eq!(both, Buckets { within: vec![(10, 4), (100, 8)], count: 10, sum: 444 });
+        let sum = Distribution::new(&[10, 100]);
+        (0..2).for_each(|_| sum.absorb(&distribution));
+        assert_eq!(sum.buckets(), both, "absorbed");
     }
 }

@@ -20,6 +20,9 @@ use super::{
 /// One tick: a call is stopped at most this long after its deadline.
 pub(super) const TICK: Duration = Duration::from_millis(20);
 
+/// A clock that has not moved for so long has stopped; on a machine that is only busy it is late by far less.
+const STOPPED: Duration = Duration::from_secs(10);
+
 /// Components compiled at once: each may take a lot of memory.
 const COMPILES: u64 = 1;
 
@@ -36,7 +39,15 @@ struct Gates {
     compiles: Gate,
     calls: Gate,
     memory: Gate,
+    clock: Clock,
+}
+
+/// How often it has ticked, and when last.
+struct Clock {
+    start: Instant,
     ticks: AtomicU64,
+    /// Milliseconds since `start`.
+    last: AtomicU64,
 }
 
 /// Why there is no engine.
@@ -63,17 +74,22 @@ impl Engine {
             compiles: Gate::new(COMPILES),
             calls: Gate::new(calls.get().into()),
             memory: Gate::new(limits::ALL_MEMORY as u64),
-            ticks: AtomicU64::new(0),
+            clock: Clock::new(Instant::now()),
         });
-        let (weak, clock) = (engine.weak(), gates.clone());
+        let (weak, shared) = (engine.weak(), gates.clone());
         let ticker = thread::Builder::new().name("plugin-ticker".into());
-        ticker.spawn(move || tick(&weak, &clock.ticks)).map_err(EngineError::Ticker)?;
+        ticker.spawn(move || tick(&weak, &shared.clock)).map_err(EngineError::Ticker)?;
         Ok(Self { wasmtime: engine, compiler, gates })
     }
 
     /// How often its clock has ticked. If it stands still, no deadline passes.
     pub fn ticks(&self) -> u64 {
-        self.gates.ticks.load(Relaxed)
+        self.gates.clock.ticks.load(Relaxed)
+    }
+
+    /// Whether its clock moves: else no deadline passes any more, and only a new process helps.
+    pub fn is_ticking(&self) -> bool {
+        self.gates.clock.is_ticking(Instant::now())
     }
 
     /// Calls that run.
@@ -96,10 +112,30 @@ impl Engine {
     }
 }
 
-fn tick(engine: &EngineWeak, ticks: &AtomicU64) {
+impl Clock {
+    fn new(start: Instant) -> Self {
+        Self { start, ticks: AtomicU64::new(0), last: AtomicU64::new(0) }
+    }
+
+    fn tick(&self, now: Instant) {
+        self.ticks.fetch_add(1, Relaxed);
+        self.last.store(self.millis(now), Relaxed);
+    }
+
+    fn is_ticking(&self, now: Instant) -> bool {
+        let still = self.millis(now).saturating_sub(self.last.load(Relaxed));
+        Duration::from_millis(still) < STOPPED
+    }
+
+    fn millis(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.start).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+fn tick(engine: &EngineWeak, clock: &Clock) {
     while let Some(engine) = engine.upgrade() {
         engine.increment_epoch();
-        ticks.fetch_add(1, Relaxed);
+        clock.tick(Instant::now());
         drop(engine);
         thread::sleep(TICK);
     }
@@ -174,6 +210,17 @@ mod tests {
         while weak.upgrade().is_some() {
             thread::yield_now();
         }
-        tick(&weak, &AtomicU64::new(0));
+        tick(&weak, &Clock::new(Instant::now()));
+    }
+
+    #[test]
+    fn a_clock_that_does_not_move_is_noticed() {
+        let start = Instant::now();
+        let (clock, at) = (Clock::new(start), |seconds| start + Duration::from_secs(seconds));
+        assert_eq!((clock.is_ticking(at(9)), clock.is_ticking(at(10))), (true, false), "it never began");
+        clock.tick(at(9));
+        assert_eq!((clock.is_ticking(at(18)), clock.is_ticking(at(19))), (true, false), "its last tick");
+        clock.tick(at(40));
+        assert!(clock.is_ticking(at(40)), "it goes on");
     }
 }

@@ -1,7 +1,9 @@
 //! Why a call gave no answer, in one line and one variant for each reaction.
 
+use std::io;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use trainyard_core::{
     contract::Refusal,
     field::{FieldError, aggregate},
@@ -74,7 +76,7 @@ pub enum CallError {
     /// The plugin's own no.
     #[error("{}", refusal(.0))]
     Refused(Refusal),
-    /// As many calls run as may.
+    /// As many calls run as may, or the machine has no room for another.
     #[error("too many calls of plugins run at once")]
     Busy,
     /// It fails too often to be asked.
@@ -135,8 +137,13 @@ fn refused(json: &[u8]) -> CallError {
     }
 }
 
+/// Whether the system refused something (memory, mostly), which says nothing of the plugin and may pass.
+pub(super) fn is_of_system(error: &wasmtime::Error) -> bool {
+    error.chain().any(|cause| cause.is::<Errno>() || cause.is::<io::Error>())
+}
+
 fn stopped(error: &wasmtime::Error, meter: &Meter, limits: &Limits) -> CallError {
-    if error.is::<PoolConcurrencyLimitError>() {
+    if error.is::<PoolConcurrencyLimitError>() || is_of_system(error) {
         return CallError::Busy;
     }
     if error.is::<LogFlood>() {
@@ -164,6 +171,21 @@ mod tests {
     use trainyard_core::contract::{Issue, Problem, Severity};
 
     use super::*;
+
+    #[test]
+    fn what_the_system_refuses_is_not_the_plugins_fault() {
+        use wasmtime::error::Context as _;
+        let of = |error: wasmtime::Error| stopped(&error, &Meter::new(1), &Limits::default());
+        let errno = |errno: Errno| Err::<(), _>(errno).context("mmap failed to reserve 0x1000 bytes").unwrap_err();
+        for (name, error, expected) in [
+            ("no memory", errno(Errno::NOMEM), CallError::Busy),
+            ("no thread", errno(Errno::AGAIN), CallError::Busy),
+            ("no file", io::Error::from(Errno::MFILE).into(), CallError::Busy),
+            ("the plugin", wasmtime::format_err!("bad"), CallError::BadOutput { detail: "bad".into() }),
+        ] {
+            assert_eq!(of(error), expected, "{name}");
+        }
+    }
 
     #[test]
     fn an_error_is_one_line_with_its_values() {

@@ -40,6 +40,23 @@ fn nothing_seen() -> Observed {
 const LOG: &str = r#"(import "trainyard:framework/log@0.1.0" "write" (func $log (param i32 i32 i32)))"#;
 const LOOP: &str = "(loop $again (br $again)) unreachable";
 
+/// Answers a list that holds one long text over and over.
+fn amplified() -> Guest {
+    Guest {
+        pages: 32,
+        fields: "(global $at (mut i32) (i32.const 1048576))",
+        plan: "(loop $next
+            (i32.store (global.get $at) (i32.const 131072))
+            (i32.store offset=4 (global.get $at) (i32.const 900000))
+            (global.set $at (i32.add (global.get $at) (i32.const 8)))
+            (br_if $next (i32.lt_u (global.get $at) (i32.const 1528576))))
+            (i32.store (i32.const 88) (i32.const 1048576))
+            (i32.store (i32.const 92) (i32.const 60000))
+            (i32.const 64)",
+        ..good()
+    }
+}
+
 #[test]
 fn a_guest_that_behaves_is_understood() {
     let plugin = load(&good().component()).unwrap();
@@ -136,23 +153,7 @@ fn who_says_too_much_is_cut_off() {
             },
             log_flood,
         ),
-        (
-            "a list that holds one long text 60000 times",
-            Guest {
-                pages: 32,
-                fields: "(global $at (mut i32) (i32.const 1048576))",
-                plan: "(loop $next
-                    (i32.store (global.get $at) (i32.const 131072))
-                    (i32.store offset=4 (global.get $at) (i32.const 900000))
-                    (global.set $at (i32.add (global.get $at) (i32.const 8)))
-                    (br_if $next (i32.lt_u (global.get $at) (i32.const 1528576))))
-                    (i32.store (i32.const 88) (i32.const 1048576))
-                    (i32.store (i32.const 92) (i32.const 60000))
-                    (i32.const 64)",
-                ..good()
-            },
-            CallError::OutputTooLarge { limit: 8 << 20 },
-        ),
+        ("a list that holds one long text 60000 times", amplified(), CallError::OutputTooLarge { limit: 8 << 20 }),
     ]);
 }
 

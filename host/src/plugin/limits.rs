@@ -9,6 +9,9 @@ pub(super) const MEMORY_CEILING: usize = 1 << 30;
 /// Bytes of memory that all calls together may use: each takes what it may use from it before it starts, so that no call
 /// is refused memory because of another.
 pub(super) const ALL_MEMORY: usize = 1 << 30;
+/// How much of that the calls of one plugin may take together, so that others go on. A single call that may use more
+/// goes in alone.
+pub(super) const SHARE: usize = ALL_MEMORY / 2;
 /// Bytes of a component; the largest in the wild (a whole Python interpreter) has 18 MiB.
 pub const COMPONENT: usize = 32 << 20;
 /// Live resource handles. The contract has no resources; the adapters of some toolchains do.

@@ -1,6 +1,6 @@
 //! A loaded plugin, and the way of every call: remembered? left alone? its turn? then it runs.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use trainyard_core::contract::Description;
@@ -9,8 +9,8 @@ use super::{
     CallError, Circuit, Counters, Digest, Ending, Engine, Function, Limits, LoadError,
     breaker::Breaker,
     call::{self, Allowance},
-    gate::Gate,
-    load,
+    gate::{Gate, Pass},
+    limits, load,
     memo::{Answer, Memo, Recall},
     v0_1::Prepared,
 };
@@ -23,9 +23,11 @@ pub(super) struct Loaded {
     pub(super) digest: Digest,
     pub(super) limits: Limits,
     memo: Memo,
-    pub(super) counters: Counters,
+    pub(super) counters: Arc<Counters>,
     /// Its calls that run.
     pub(super) turns: Gate,
+    /// The memory of its calls that run.
+    share: Gate,
     breaker: Mutex<Breaker>,
 }
 
@@ -35,7 +37,7 @@ impl Loaded {
         let digest = Digest::of(bytes);
         // Until it has told its name it logs as what it is.
         let (prepared, description, probe) = load::load(engine, bytes, &limits, &digest.to_string())?;
-        let counters = Counters::new();
+        let counters = Arc::<Counters>::default();
         counters.ran(Function::Describe, &probe);
         Ok(Self {
             engine: engine.clone(),
@@ -44,6 +46,7 @@ impl Loaded {
             digest,
             memo: Memo::new(limits.memo),
             turns: Gate::new(limits.concurrency.into()),
+            share: Gate::new(limits::SHARE as u64),
             limits,
             counters,
             breaker: Mutex::new(Breaker::new()),
@@ -55,8 +58,8 @@ impl Loaded {
         self.breaker().circuit(now)
     }
 
-    /// The remembered answer, or the one of a call.
-    pub(super) fn answer(&self, function: Function, input: &[u8]) -> Answer {
+    /// The remembered answer, or the one of a call for that job.
+    pub(super) fn answer(&self, function: Function, job: Digest, input: &[u8]) -> Answer {
         let (start, key) = (Instant::now(), Digest::of(input));
         // So that a call has half of its time at least, however long it has waited.
         let until = start + self.limits.wall / 2;
@@ -66,7 +69,7 @@ impl Loaded {
                 answer
             }
             Recall::Unknown(blank) => {
-                let answer = self.guarded(function, key, || self.run(function, input, start, until));
+                let answer = self.guarded(function, job, || self.run(function, input, start, until));
                 blank.fill(&answer);
                 answer
             }
@@ -75,21 +78,19 @@ impl Loaded {
     }
 
     /// The answer of `run`, unless the plugin has failed too often.
-    fn guarded(&self, function: Function, input: Digest, run: impl FnOnce() -> Answer) -> Answer {
+    fn guarded(&self, function: Function, job: Digest, run: impl FnOnce() -> Answer) -> Answer {
         let admitted = self.breaker().admit(Instant::now());
         if let Err(again) = admitted {
             return self.not_run(function, CallError::Degraded { again });
         }
         let answer = run();
-        self.breaker().tell(Instant::now(), input, Ending::of(&answer).verdict());
+        self.breaker().tell(Instant::now(), job, Ending::of(&answer).verdict());
         answer
     }
 
     /// The answer of a call, when it is its turn.
     fn run(&self, function: Function, input: &[u8], start: Instant, until: Instant) -> Answer {
-        // Its own turn first: one plugin cannot fill the room of all.
-        let turn = self.turns.enter(1, Some(until));
-        let room = turn.as_ref().and_then(|_| self.engine.room(self.limits.memory, Some(until)));
+        let room = self.room(Some(until));
         let waited = start.elapsed();
         self.counters.waited(waited);
         if room.is_none() {
@@ -99,6 +100,14 @@ impl Loaded {
         let outcome = call::call(&self.prepared, allowance, &self.description.name, function, input);
         self.counters.ran(function, &outcome);
         outcome.answer
+    }
+
+    /// Its own turn and share first: one plugin cannot fill the room of all.
+    pub(super) fn room(&self, until: Option<Instant>) -> Option<[Pass<'_>; 4]> {
+        let memory = self.limits.memory;
+        let (turn, share) = (self.turns.enter(1, until)?, self.share.enter(memory as u64, until)?);
+        let [call, room] = self.engine.room(memory, until)?;
+        Some([turn, share, call, room])
     }
 
     fn not_run(&self, function: Function, error: CallError) -> Answer {

@@ -2,6 +2,7 @@
 
 use wasmtime::{ResourceLimiter, Result};
 
+use super::error::is_of_system;
 use super::limits::{INSTANCES, MEMORIES, MEMORY_CEILING, TABLE_ELEMENTS, TABLES};
 
 /// Adds up the memories of one call.
@@ -42,6 +43,11 @@ impl ResourceLimiter for Meter {
         Ok(true)
     }
 
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> Result<()> {
+        // A plugin that hears of it fails as if it was its own fault, and that would be remembered.
+        if is_of_system(&error) { Err(error) } else { Ok(()) }
+    }
+
     fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
         Ok(desired <= TABLE_ELEMENTS)
     }
@@ -80,5 +86,9 @@ mod tests {
             );
         }
         assert!(meter.denied);
+        let beyond = wasmtime::format_err!("memory growth exceeds memory type's limits");
+        assert!(meter.memory_grow_failed(beyond).is_ok(), "the plugin hears of it");
+        let refused = meter.memory_grow_failed(rustix::io::Errno::NOMEM.into()).unwrap_err();
+        assert!(is_of_system(&refused), "the call ends");
     }
 }

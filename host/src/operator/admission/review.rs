@@ -1,6 +1,7 @@
 //! One review over HTTP: read, answered by the core, and logged.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
@@ -25,19 +26,24 @@ use crate::operator::roster::{Kinds, Plans};
 const MAX_BYTES: usize = 7 << 20;
 /// How long a client may take to send that; the API server gives up after ten seconds itself.
 const MAX_WAIT: Duration = Duration::from_secs(10);
-/// Reviews that are in plugins at once: room is left for the passes of controllers.
-const AT_ONCE: usize = 16;
+/// Reviews of one kind that are in its plugin at once: however slow that is, other kinds have turns of their own. More than
+/// a plugin answers at once, unless it is told otherwise, would only wait on a thread.
+const AT_ONCE: usize = 4;
 
 /// Who reviews jobs, of whatever kinds there are now.
 struct Reviewer {
     kinds: flag::Receiver<Arc<Kinds>>,
     reviews: Reviews,
-    turns: Arc<Semaphore>,
+    turns: Turns,
 }
+
+/// Of each kind, by its path.
+#[derive(Default)]
+struct Turns(Mutex<BTreeMap<String, Arc<Semaphore>>>);
 
 /// The paths of all kinds.
 pub(super) fn router(kinds: flag::Receiver<Arc<Kinds>>, reviews: Reviews) -> axum::Router {
-    let reviewer = Reviewer { kinds, reviews, turns: Arc::new(Semaphore::new(AT_ONCE)) };
+    let reviewer = Reviewer { kinds, reviews, turns: Turns::default() };
     axum::Router::new().fallback(post(answer)).with_state(Arc::new(reviewer))
 }
 
@@ -50,7 +56,7 @@ async fn answer(State(reviewer): State<Arc<Reviewer>>, uri: Uri, body: Body) -> 
         Ok(Err(error)) => return no(StatusCode::BAD_REQUEST, &format!("the body cannot be read: {error}")),
         Err(_) => return no(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"),
     };
-    let Ok(_turn) = reviewer.turns.acquire().await else {
+    let Ok(_turn) = reviewer.turns.of(uri.path()).acquire_owned().await else {
         return no(StatusCode::SERVICE_UNAVAILABLE, "this operator ends");
     };
     // A plugin may compute for a while.
@@ -69,6 +75,15 @@ impl Reviewer {
     fn plans(&self, path: &str) -> Option<Arc<Plans>> {
         let kinds = self.kinds.borrow();
         kinds.values().find(|plans| Hook::of(&plans.active.kind).path == path).cloned()
+    }
+}
+
+impl Turns {
+    fn of(&self, path: &str) -> Arc<Semaphore> {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Kinds come and go: those that nobody waits for have as many turns as new ones.
+        turns.retain(|_, turns| Arc::strong_count(turns) > 1);
+        turns.entry(path.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))).clone()
     }
 }
 
@@ -120,7 +135,7 @@ mod tests {
         let reviewer = Arc::new(Reviewer {
             kinds: Roster::new(&catalog).kinds(),
             reviews: Reviews::new(&Page::default()),
-            turns: Arc::new(Semaphore::new(1)),
+            turns: Turns::default(),
         });
         let job = json!({"metadata": {"name": "0"}, "spec": {}});
         let of = json!({"group": kind.kind.group, "version": kind.kind.version, "kind": kind.kind.kind});
@@ -141,5 +156,17 @@ mod tests {
         }
         let elsewhere = answer(State(reviewer), "/validate-nothing".parse().unwrap(), Body::empty()).await;
         assert_eq!(elsewhere.status(), 404);
+    }
+
+    #[test]
+    fn a_flood_of_one_kind_takes_no_turn_of_another() {
+        let turns = Turns::default();
+        let turn = |path| turns.of(path).try_acquire_owned().ok();
+        let flood: Vec<_> = (0..AT_ONCE).map(|_| turn("/a")).collect();
+        assert!(flood.iter().all(Option::is_some) && turn("/a").is_none(), "it has its own");
+        assert!(turn("/b").is_some(), "as has the other");
+        drop(flood);
+        assert!(turn("/a").is_some());
+        assert_eq!(turns.0.lock().unwrap().len(), 1, "those that are not used are not kept");
     }
 }

@@ -63,10 +63,6 @@ pub(super) fn family(
     kind: MetricType,
     rows: impl IntoIterator<Item = (Vec<(&'static str, String)>, f64)>,
 ) -> MetricFamily {
-    let mut family = MetricFamily::default();
-    family.set_name(name.to_owned());
-    family.set_help(help.to_owned());
-    family.set_field_type(kind);
     let metric = |(labels, value): (Vec<(&str, String)>, f64)| {
         let mut metric = Metric::from_label(labels.into_iter().map(label).collect());
         if kind == MetricType::COUNTER {
@@ -80,8 +76,7 @@ pub(super) fn family(
         }
         metric
     };
-    family.set_metric(rows.into_iter().map(metric).collect());
-    family
+    of_metrics(name, help, kind, rows.into_iter().map(metric).collect())
 }
 
 /// A family of histograms as they stand, of which so many units are one of what is shown.
@@ -91,10 +86,6 @@ pub(super) fn histogram(
     unit: f64,
     rows: impl IntoIterator<Item = (Vec<(&'static str, String)>, Buckets)>,
 ) -> MetricFamily {
-    let mut family = MetricFamily::default();
-    family.set_name(name.to_owned());
-    family.set_help(help.to_owned());
-    family.set_field_type(MetricType::HISTOGRAM);
     let metric = |(labels, buckets): (Vec<(&str, String)>, Buckets)| {
         let mut histogram = proto::Histogram::default();
         histogram.set_sample_count(buckets.count);
@@ -110,7 +101,16 @@ pub(super) fn histogram(
         metric.set_histogram(histogram);
         metric
     };
-    family.set_metric(rows.into_iter().filter(|(_, buckets)| buckets.count > 0).map(metric).collect());
+    let rows = rows.into_iter().filter(|(_, buckets)| buckets.count > 0);
+    of_metrics(name, help, MetricType::HISTOGRAM, rows.map(metric).collect())
+}
+
+fn of_metrics(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(name.to_owned());
+    family.set_help(help.to_owned());
+    family.set_field_type(kind);
+    family.set_metric(metrics);
     family
 }
 

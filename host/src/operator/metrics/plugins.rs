@@ -2,9 +2,11 @@
 //! name.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use prometheus::proto::{MetricFamily, MetricType};
 
+use super::ledger::Ledger;
 use super::page::{family, histogram};
 use crate::plugin::{Buckets, Circuit, Counters, Ending, Function, Plugin};
 
@@ -13,8 +15,8 @@ type Labels = Vec<(&'static str, String)>;
 /// Microseconds in a second.
 const MICROS: f64 = 1e6;
 
-pub(super) fn families(plugins: &[Plugin]) -> Vec<MetricFamily> {
-    let plugins = Named::of(plugins);
+pub(super) fn families(plugins: &[Plugin], ledger: &Ledger) -> Vec<MetricFamily> {
+    let plugins = Named::of(plugins, ledger);
     let calls = plugins.by_function(|name, function| {
         Ending::ALL.map(|ending| {
             let labels = vec![
@@ -22,27 +24,30 @@ pub(super) fn families(plugins: &[Plugin]) -> Vec<MetricFamily> {
                 ("outcome", ending.as_str().to_owned()),
                 ("plugin", name.to_owned()),
             ];
-            (labels, plugins.sum(name, |plugin| plugin.counters().ended(function, ending)))
+            (labels, plugins.count(name, |counters| counters.ended(function, ending)))
         })
     });
     // Most have never happened, and say nothing.
     let calls = calls.into_iter().flatten().filter(|(_, count)| *count > 0.0);
     let remembered = plugins.by_function(|name, function| {
-        let count = plugins.sum(name, |plugin| plugin.counters().remembered(function));
+        let count = plugins.count(name, |counters| counters.remembered(function));
         (labels(function, name), count)
     });
     let counter = |name, help, rows: Vec<(Labels, f64)>| family(name, help, MetricType::COUNTER, rows);
     let gauge = |name, help, rows: Vec<(Labels, f64)>| family(name, help, MetricType::GAUGE, rows);
-    let each = |count: fn(&Plugin) -> u64| plugins.each(|name| (label(name), plugins.sum(name, count)));
     vec![
         counter("trainyard_plugin_calls_total", "Calls of a plugin, by how they ended", calls.collect()),
         counter("trainyard_plugin_remembered_total", "Calls that were answered from memory", remembered),
         counter(
             "trainyard_plugin_log_lines_dropped_total",
             "Lines that a plugin logged beyond its budget",
-            each(|plugin| plugin.counters().dropped_lines()),
+            plugins.each(|name| (label(name), plugins.count(name, Counters::dropped_lines))),
         ),
-        gauge("trainyard_plugin_in_flight", "Calls of a plugin that run", each(Plugin::in_flight)),
+        gauge(
+            "trainyard_plugin_in_flight",
+            "Calls of a plugin that run",
+            plugins.each(|name| (label(name), plugins.sum(name, Plugin::in_flight))),
+        ),
         gauge(
             "trainyard_plugin_breaker_state",
             "Whether a plugin is called (0), tried (1) or left alone (2)",
@@ -68,32 +73,44 @@ pub(super) fn families(plugins: &[Plugin]) -> Vec<MetricFamily> {
     ]
 }
 
-/// Plugins by name.
-struct Named<'a>(BTreeMap<&'a str, Vec<&'a Plugin>>);
+/// Plugins by name, and what those of that name have counted.
+struct Named<'a> {
+    plugins: BTreeMap<&'a str, Vec<&'a Plugin>>,
+    counters: BTreeMap<String, Vec<Arc<Counters>>>,
+}
 
 impl<'a> Named<'a> {
-    fn of(plugins: &'a [Plugin]) -> Self {
+    fn of(plugins: &'a [Plugin], ledger: &Ledger) -> Self {
         let mut named: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for plugin in plugins {
             named.entry(plugin.description().name.as_str()).or_default().push(plugin);
         }
-        Self(named)
+        let counters = plugins.iter().map(|plugin| (plugin.description().name.as_str(), plugin.counters()));
+        Self { plugins: named, counters: ledger.of(counters) }
     }
 
     fn each<T>(&self, row: impl Fn(&str) -> T) -> Vec<T> {
-        self.0.keys().map(|name| row(name)).collect()
+        self.plugins.keys().map(|name| row(name)).collect()
     }
 
     fn by_function<T>(&self, row: impl Fn(&str, Function) -> T) -> Vec<T> {
-        self.0.keys().flat_map(|name| Function::ALL.map(|function| row(name, function))).collect()
+        self.plugins.keys().flat_map(|name| Function::ALL.map(|function| row(name, function))).collect()
     }
 
     fn of_name(&self, name: &str) -> impl Iterator<Item = &'a Plugin> {
-        self.0.get(name).into_iter().flatten().copied()
+        self.plugins.get(name).into_iter().flatten().copied()
     }
 
     fn sum(&self, name: &str, count: impl Fn(&Plugin) -> u64) -> f64 {
         float(self.of_name(name).map(count).sum())
+    }
+
+    fn counters(&self, name: &str) -> impl Iterator<Item = &Counters> {
+        self.counters.get(name).into_iter().flatten().map(Arc::as_ref)
+    }
+
+    fn count(&self, name: &str, count: impl Fn(&Counters) -> u64) -> f64 {
+        float(self.counters(name).map(count).sum())
     }
 
     fn most(&self, name: &str, state: impl Fn(&Plugin) -> u64) -> f64 {
@@ -101,7 +118,7 @@ impl<'a> Named<'a> {
     }
 
     fn buckets(&self, name: &str, help: &str, unit: f64, of: fn(&Counters) -> Buckets) -> MetricFamily {
-        let of = |name: &str| self.of_name(name).map(|plugin| of(plugin.counters())).sum();
+        let of = |name: &str| self.counters(name).map(of).sum();
         histogram(name, help, unit, self.each(|name| (label(name), of(name))))
     }
 
@@ -112,13 +129,13 @@ impl<'a> Named<'a> {
         unit: f64,
         of: fn(&Counters, Function) -> Buckets,
     ) -> MetricFamily {
-        let of = |name: &str, function| self.of_name(name).map(|plugin| of(plugin.counters(), function)).sum();
+        let of = |name: &str, function| self.counters(name).map(|counters| of(counters, function)).sum();
         let rows = self.by_function(|name, function| (labels(function, name), of(name, function)));
         histogram(name, help, unit, rows)
     }
 
     fn loaded(&self) -> Vec<(Labels, f64)> {
-        let all = self.0.values().flatten();
+        let all = self.plugins.values().flatten();
         let row = |plugin: &Plugin| {
             let description = plugin.description();
             vec![
@@ -132,7 +149,7 @@ impl<'a> Named<'a> {
 
     /// All plugins have one engine.
     fn ticks(&self) -> Vec<(Labels, f64)> {
-        let any = self.0.values().flatten().next();
+        let any = self.plugins.values().flatten().next();
         any.map(|plugin| (vec![], float(plugin.engine().ticks()))).into_iter().collect()
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 
-/// `(second, input, verdict)` of a call that is admitted at that second and ends in it.
+/// `(second, job, verdict)` of a call that is admitted at that second and ends in it.
 type Call = (u64, u8, Verdict);
 
 const GOOD: Verdict = Verdict::Good;
@@ -14,14 +14,14 @@ fn open(seconds: u64) -> Circuit {
 fn after(calls: &[Call], second: u64) -> Circuit {
     let (mut breaker, start) = (Breaker::new(), Instant::now());
     let at = |second| start + Duration::from_secs(second);
-    for &(second, input, verdict) in calls {
+    for &(second, job, verdict) in calls {
         assert_eq!(breaker.admit(at(second)), Ok(()), "a call at {second}");
-        breaker.tell(at(second), Digest::of(&[input]), verdict);
+        breaker.tell(at(second), Digest::of(&[job]), verdict);
     }
     breaker.circuit(at(second))
 }
 
-/// Five faults on three inputs, in second 0.
+/// Five faults for three jobs, in second 0.
 const BAD: [Call; 5] = [(0, 1, FAULT), (0, 1, FAULT), (0, 2, FAULT), (0, 2, FAULT), (0, 3, FAULT)];
 
 fn bad_and(then: &[Call]) -> Vec<Call> {
@@ -34,8 +34,8 @@ fn a_circuit_opens_when_a_plugin_fails_and_closes_when_it_answers() {
     for (name, calls, second, expected) in [
         ("nothing happened", vec![], 0, Circuit::Closed),
         ("four faults", BAD[..4].to_vec(), 0, Circuit::Closed),
-        ("five in a row on three inputs", BAD.to_vec(), 0, open(30)),
-        ("a hundred on two inputs", (0..100).map(|n| (0, n % 2, FAULT)).collect(), 0, Circuit::Closed),
+        ("five in a row for three jobs", BAD.to_vec(), 0, open(30)),
+        ("a hundred for two jobs", (0..100).map(|n| (0, n % 2, FAULT)).collect(), 0, Circuit::Closed),
         (
             "an answer between them",
             vec![(0, 1, FAULT), (0, 2, FAULT), (0, 3, FAULT), (0, 9, GOOD), (0, 4, FAULT), (0, 5, FAULT)],
@@ -96,8 +96,8 @@ fn a_circuit_opens_when_a_plugin_fails_and_closes_when_it_answers() {
 #[test]
 fn one_call_tries_at_a_time() {
     let (mut breaker, start) = (Breaker::new(), Instant::now());
-    for (_, input, verdict) in BAD {
-        breaker.tell(start, Digest::of(&[input]), verdict);
+    for (_, job, verdict) in BAD {
+        breaker.tell(start, Digest::of(&[job]), verdict);
     }
     assert_eq!(breaker.admit(start), Err(PAUSE));
     // A call that was under way when it opened.

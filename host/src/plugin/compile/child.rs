@@ -1,9 +1,11 @@
 //! The child that compiles: reads its limits and a component, writes machine code or a reason.
 //!
-//! Before it reads a byte of the component it has given away all that it does not need: it dies with its parent, gains no
-//! privilege, opens nothing more (no file, no socket, so no token), starts nothing more, and has an end in time and
-//! memory.
+//! Before it reads a byte of the component it has given away all that it does not need: it dies with its parent, and before
+//! it where memory is short, gains no privilege, opens nothing more (no file, no socket, so no token), starts nothing more,
+//! and has an end in time and memory. What fails before it compiles is told apart by its status: it says nothing of the
+//! component.
 
+use std::fs;
 use std::io::{self, Read, Write};
 use std::num::NonZero;
 use std::process::ExitCode;
@@ -23,25 +25,37 @@ const THREADS: usize = 4;
 /// The operator comes first.
 const NICE: i32 = 10;
 
+/// The status of a child that could not begin; 1 is that of one that cannot compile what it got.
+pub(super) const UNFIT: u8 = 70;
+
 /// Compiles what standard input has to standard output.
 pub fn child() -> ExitCode {
-    match precompile() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+    ExitCode::from(status())
+}
+
+/// What it ends with.
+pub(super) fn status() -> u8 {
+    let compiled = prepare().map_err(|error| (error, UNFIT)).and_then(|(engine, bytes)| {
+        let code = engine.precompile_component(&bytes).map_err(|error| (error, 1))?;
+        io::stdout().write_all(&code).map_err(|error| (error.into(), UNFIT))
+    });
+    match compiled {
+        Ok(()) => 0,
+        Err((error, status)) => {
             // The parent has gone: nobody listens.
             let _ = write!(io::stderr(), "{error:#}");
-            ExitCode::FAILURE
+            status
         }
     }
 }
 
-fn precompile() -> wasmtime::Result<()> {
+/// All that has nothing to do with what the bytes are.
+fn prepare() -> wasmtime::Result<(wasmtime::Engine, Vec<u8>)> {
     let (mut input, mut header, mut bytes) = (io::stdin(), [0; 16], Vec::new());
     input.read_exact(&mut header)?;
     confine(read_header(header))?;
     input.take(Cap::Bytes.limit() + 1).read_to_end(&mut bytes)?;
-    let code = wasmtime::Engine::new(&engine::base())?.precompile_component(&bytes)?;
-    Ok(io::stdout().write_all(&code)?)
+    Ok((wasmtime::Engine::new(&engine::base())?, bytes))
 }
 
 /// Seconds and bytes, for the child to confine itself.
@@ -60,6 +74,8 @@ fn confine((seconds, bytes): (u64, u64)) -> wasmtime::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     set_no_new_privs(true)?;
     nice(NICE)?;
+    // Of all in its group it is missed least. Where this may not be written, the system chooses as it likes.
+    let _ = fs::write("/proc/self/oom_score_adj", "1000");
     // They are there before the limit that allows no more.
     let threads = available_parallelism().map_or(1, NonZero::get).min(THREADS);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;

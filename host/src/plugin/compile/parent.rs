@@ -4,11 +4,11 @@ use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread;
+use std::{fs, thread};
 
-use rustix::process::Signal;
+use rustix::process::{DumpableBehavior, Signal, set_dumpable_behavior};
 
-use super::child::{COMPILE, header};
+use super::child::{COMPILE, UNFIT, header};
 use super::{CompileLimit, CompileLimits};
 use crate::plugin::{LoadError, log::one_line};
 
@@ -17,44 +17,70 @@ const OURSELVES: &str = "/proc/self/exe";
 /// Bytes of what a compiler says before it fails.
 const WORDS: u64 = 4 << 10;
 
+/// Where a container reads how much memory it may use, in bytes.
+const MEMORY_MAX: &str = "/sys/fs/cgroup/memory.max";
+/// Less address space than this compiles hardly anything.
+const LEAST: u64 = 512 << 20;
+
+/// A child that does not outlive this, be it that it is done with or that it cannot be listened to.
+pub(super) struct Running(pub(super) Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already, and left its status.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// What a child made of its input.
-struct Ended {
-    code: Vec<u8>,
-    said: String,
+pub(super) struct Ended {
+    pub(super) code: Vec<u8>,
+    pub(super) said: String,
     /// It did not end by itself in time.
-    is_late: bool,
-    status: ExitStatus,
+    pub(super) is_late: bool,
+    pub(super) status: ExitStatus,
 }
 
 /// The machine code of a component.
 pub(super) fn compile(limits: &CompileLimits, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
-    let ended = start().and_then(|child| watch(child, limits, bytes));
+    let room = fs::read_to_string(MEMORY_MAX).ok().and_then(|text| text.trim().parse().ok());
+    let limits = CompileLimits { memory: share(limits.memory, room), ..*limits };
+    let ended = start().and_then(|child| watch(child, &limits, bytes));
     let ended = ended.map_err(|error| LoadError::NoCompiler(error.to_string()))?;
-    judge(ended, limits)
+    judge(ended, &limits)
 }
 
-/// Without an environment, in which there may be secrets.
-pub(super) fn start() -> std::io::Result<Child> {
+/// Of what the container has in all, so that the operator has the rest.
+pub(super) fn share(memory: u64, room: Option<u64>) -> u64 {
+    room.map_or(memory, |room| memory.min((room / 4 * 3).max(LEAST)))
+}
+
+/// Without an environment, in which there may be secrets; and what runs as the same user cannot look into ours.
+pub(super) fn start() -> std::io::Result<Running> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let mut command = Command::new(OURSELVES);
     command.arg(COMPILE).env_clear().current_dir("/");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map(Running)
 }
 
-fn watch(mut child: Child, limits: &CompileLimits, bytes: &[u8]) -> std::io::Result<Ended> {
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    thread::scope(|scope| {
+fn watch(mut child: Running, limits: &CompileLimits, bytes: &[u8]) -> std::io::Result<Ended> {
+    let (stdin, stdout, stderr) = (child.0.stdin.take(), child.0.stdout.take(), child.0.stderr.take());
+    // If a thread is refused, the child goes first: those that there are wait for its end.
+    thread::scope(move |scope| {
+        let thread = || thread::Builder::new().name("plugin-compile".into());
         let (open, ends) = mpsc::channel::<()>();
-        scope.spawn(move || {
+        thread().spawn_scoped(scope, move || {
             // If it stops reading, it says why.
             stdin.map(|mut stdin| stdin.write_all(&header(limits)).and_then(|()| stdin.write_all(bytes)))
-        });
+        })?;
         let stderr_open = open.clone();
-        let code = scope.spawn(move || read(stdout, limits.output, open));
-        let said = scope.spawn(move || read(stderr, WORDS, stderr_open));
+        let code = thread().spawn_scoped(scope, move || read(stdout, limits.output, open))?;
+        let said = thread().spawn_scoped(scope, move || read(stderr, WORDS, stderr_open))?;
         let is_late = ends.recv_timeout(limits.wall) == Err(RecvTimeoutError::Timeout);
         // Who has closed both is ending, and keeps its status; or it wants to stay, and does not.
-        child.kill()?;
-        let status = child.wait()?;
+        child.0.kill()?;
+        let status = child.0.wait()?;
         let [code, said] = [code, said].map(|thread| thread.join().unwrap_or_default());
         Ok(Ended { code, said: one_line(&String::from_utf8_lossy(&said)), is_late, status })
     })
@@ -69,7 +95,7 @@ fn read(from: Option<impl Read>, limit: u64, open: Sender<()>) -> Vec<u8> {
     bytes
 }
 
-fn judge(ended: Ended, limits: &CompileLimits) -> Result<Vec<u8>, LoadError> {
+pub(super) fn judge(ended: Ended, limits: &CompileLimits) -> Result<Vec<u8>, LoadError> {
     let Ended { code, said, is_late, status } = ended;
     let is_out_of_memory = || {
         // The words of Rust, of the system and of wasmtime.
@@ -84,6 +110,8 @@ fn judge(ended: Ended, limits: &CompileLimits) -> Result<Vec<u8>, LoadError> {
         return Ok(code);
     } else if status.signal() == Some(Signal::XCPU.as_raw()) {
         CompileLimit::Cpu { seconds: limits.cpu }
+    } else if status.code() == Some(UNFIT.into()) {
+        return Err(LoadError::NoCompiler(said));
     } else if is_out_of_memory() {
         CompileLimit::Memory { bytes: limits.memory }
     } else if said.is_empty() {

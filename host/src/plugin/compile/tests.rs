@@ -2,9 +2,10 @@ use std::fs;
 use std::io::Write as _;
 use std::os::raw::c_int;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, ExitCode};
+use std::process::ExitStatus;
 
-use rustix::process::{Pid, Signal, getpriority_process};
+use rustix::io::Errno;
+use rustix::process::{DumpableBehavior, Pid, Signal, WaitOptions, dumpable_behavior, getpriority_process, waitpid};
 
 use super::*;
 use crate::bundled::BUNDLED;
@@ -19,8 +20,7 @@ static ANSWER: extern "C" fn(c_int, *const *const u8, *const *const u8) = answer
 
 extern "C" fn answer(_: c_int, _: *const *const u8, _: *const *const u8) {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == COMPILE) {
-        let code = child();
-        std::process::exit(i32::from(code != ExitCode::SUCCESS));
+        std::process::exit(child::status().into());
     }
 }
 
@@ -79,18 +79,18 @@ fn bundled_plugins_compile_in_a_sixth_of_the_memory() {
 }
 
 /// A child that has given away what it does not need, and waits for its component.
-fn confined() -> Child {
+fn confined() -> parent::Running {
     let mut child = parent::start().unwrap();
-    child.stdin.as_mut().unwrap().write_all(&child::header(&CompileLimits::default())).unwrap();
+    child.0.stdin.as_mut().unwrap().write_all(&child::header(&CompileLimits::default())).unwrap();
     // The last of its limits.
     while !proc(&child, "limits").contains("Max processes             0                    0") {
-        assert_eq!(child.try_wait().unwrap(), None, "it lives");
+        assert_eq!(child.0.try_wait().unwrap(), None, "it lives");
         std::thread::yield_now();
     }
     child
 }
 
-fn proc(child: &Child, file: &str) -> String {
+fn proc(parent::Running(child): &parent::Running, file: &str) -> String {
     fs::read_to_string(format!("/proc/{}/{file}", child.id())).unwrap()
 }
 
@@ -98,9 +98,9 @@ fn proc(child: &Child, file: &str) -> String {
 fn the_child_has_nothing_and_can_get_nothing() {
     let secret = std::env::current_exe().unwrap();
     let open = fs::File::open(&secret).unwrap();
-    let mut child = confined();
+    let child = confined();
     assert_eq!(proc(&child, "environ"), "");
-    let descriptors = fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap();
+    let descriptors = fs::read_dir(format!("/proc/{}/fd", child.0.id())).unwrap();
     let mut files = descriptors.map(|each| fs::read_link(each.unwrap().path()).unwrap());
     assert!(!files.any(|file| file == secret), "what its parent has open");
     drop(open);
@@ -121,16 +121,51 @@ fn the_child_has_nothing_and_can_get_nothing() {
     }
     assert!(proc(&child, "status").contains("NoNewPrivs:\t1"));
     let ours = getpriority_process(None).unwrap();
-    let theirs = getpriority_process(Some(Pid::from_child(&child))).unwrap();
+    let theirs = getpriority_process(Some(Pid::from_child(&child.0))).unwrap();
     assert_eq!(theirs, (ours + 10).min(19), "the operator comes first");
-    child.kill().unwrap();
-    child.wait().unwrap();
+    assert_eq!(proc(&child, "oom_score_adj"), "1000\n", "it dies first");
+    assert_eq!(dumpable_behavior(), Ok(DumpableBehavior::NotDumpable), "it cannot look into us");
+    let pid = Pid::from_child(&child.0);
+    drop(child);
+    assert_eq!(waitpid(Some(pid), WaitOptions::NOHANG).unwrap_err(), Errno::CHILD, "nothing is left of it");
+}
+
+#[test]
+fn a_child_that_cannot_begin_says_nothing_of_the_component() {
+    let mut child = parent::start().unwrap();
+    // Half of a header.
+    child.0.stdin.take().unwrap().write_all(&[0; 8]).unwrap();
+    let unfit = child.0.wait().unwrap();
+    assert_eq!(unfit.code(), Some(child::UNFIT.into()));
+    let unable = ExitStatus::from_raw(1 << 8);
+    for (name, status, said, expected) in [
+        ("its set-up", unfit, "Resource temporarily unavailable", LoadError::NoCompiler(String::new())),
+        ("its set-up, for want of memory", unfit, "Cannot allocate memory", LoadError::NoCompiler(String::new())),
+        ("the component", unable, "unknown import", LoadError::Compile(String::new())),
+        ("the component's size", unable, "out of memory", CompileLimit::Memory { bytes: 3 << 29 }.into()),
+    ] {
+        let ended = parent::Ended { code: vec![], said: said.into(), is_late: false, status };
+        let failed = parent::judge(ended, &CompileLimits::default()).unwrap_err();
+        assert_eq!(failed.reason(), expected.reason(), "{name}");
+    }
+}
+
+#[test]
+fn the_operator_has_the_rest_of_the_memory() {
+    for (name, room, expected) in [
+        ("no limit, or none that can be read", None, 1536),
+        ("a large one", Some(8192), 1536),
+        ("a small one", Some(1024), 768),
+        ("hardly any", Some(128), 512),
+    ] {
+        assert_eq!(parent::share(1536 << 20, room.map(|room: u64| room << 20)), expected << 20, "{name}");
+    }
 }
 
 #[test]
 fn the_child_dies_with_its_parent() {
     // To the system, the parent is the thread.
     let mut child = std::thread::spawn(confined).join().unwrap();
-    assert!(child.stdin.is_some(), "there may be more to come");
-    assert_eq!(child.wait().unwrap().signal(), Some(Signal::KILL.as_raw()));
+    assert!(child.0.stdin.is_some(), "there may be more to come");
+    assert_eq!(child.0.wait().unwrap().signal(), Some(Signal::KILL.as_raw()));
 }

@@ -44,6 +44,21 @@ fn all_calls_together_have_so_much_memory() {
 }
 
 #[test]
+fn a_plugin_takes_at_most_half_of_the_memory() {
+    let engine = Engine::new(NonZeroU32::new(64).unwrap(), Compiler::Here).unwrap();
+    let [greedy, other] = [(); 2].map(|()| limited(&good(), &engine, Limits { memory: 256 << 20, ..impatient() }));
+    let half = [(); 2].map(|()| greedy.0.room(None));
+    assert_eq!(
+        (greedy.default(&job("a")), greedy.in_flight()),
+        (Err(CallError::Busy), 2),
+        "it has turns, and no memory"
+    );
+    assert_eq!(other.default(&job("a")), Ok("{}".into()), "the other half is for others");
+    drop(half);
+    assert_eq!(greedy.default(&job("a")), Ok("{}".into()));
+}
+
+#[test]
 fn who_waits_gets_a_turn() {
     let plugin =
         limited(&good(), &ENGINE, Limits { concurrency: 1, wall: Duration::from_mins(10), ..Limits::default() });
@@ -89,6 +104,20 @@ fn what_fails_for_one_job_only_fails_for_that_job() {
         assert!(plugin.plan(&job(&format!("good-{round}"))).is_ok(), "{round}");
     }
     assert_eq!((plugin.circuit(), plugin.counters().ended(Function::Plan, Ending::Trap)), (Circuit::Closed, 1));
+}
+
+#[test]
+fn a_job_that_changes_is_still_one_job() {
+    let plugin = load(&Guest { assess: "unreachable", ..good() }.component()).unwrap();
+    let assess = |name, attempt| plugin.assess(&job(name), &Observed { attempt, ..nothing_seen() });
+    for attempt in 0..20 {
+        assert!(matches!(assess("a", attempt), Err(CallError::Trap { .. })), "{attempt}");
+    }
+    assert_eq!((plugin.circuit(), plugin.counters().calls(Function::Assess)), (Circuit::Closed, 20));
+    for name in ["b", "c"] {
+        assert!(matches!(assess(name, 0), Err(CallError::Trap { .. })), "{name}");
+    }
+    assert!(matches!(plugin.circuit(), Circuit::Open { .. }), "three jobs are not one job's trouble");
 }
 
 #[test]

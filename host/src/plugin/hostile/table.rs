@@ -9,6 +9,7 @@ mod greedy;
 
 use std::io::Write as _;
 use std::process::Command;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver};
 use std::{fs, thread};
@@ -96,25 +97,52 @@ fn whatever_a_plugin_does_the_others_go_on() {
 fn the_table_in_a_process_of_its_own() {
     let engine = engine(CompileLimits { wall: Duration::from_hours(1), ..CompileLimits::default() });
     let healthy = Plugin::load(&engine, &good().component(), limits()).unwrap();
-    let calls = AtomicU64::new(0);
+    let calls = Calls::default();
+    for _ in 0..100 {
+        calls.call(&healthy);
+    }
+    let before = calls.latency();
     thread::scope(|scope| {
         let (stop, stopped) = mpsc::channel();
         let calling = scope.spawn(|| call_all_the_time(&healthy, &calls, stopped));
-        let count = run(&engine, &calls, &calling);
+        let count = run(&engine, &calls.count, &calling);
         drop(stop);
         calling.join().unwrap();
-        println!("{count} hostile plugins, {} healthy calls, no failure", calls.load(Relaxed));
+        println!("{count} hostile plugins, {} healthy calls, no failure", calls.count.load(Relaxed));
+        println!("latency of healthy calls, in us: p50, p99, max {before:?} before, {:?} beside", calls.latency());
     });
     assert_eq!((engine.calls(), healthy.circuit()), (0, Circuit::Closed));
 }
 
-/// Fifty times a second, each time another job.
-fn call_all_the_time(healthy: &Plugin, calls: &AtomicU64, stopped: Receiver<()>) {
-    let empty = JobPlan { replicas: vec![], network: Network::None, objects: vec![], ssh_keys: vec![] };
-    while stopped.recv_timeout(Duration::from_millis(20)) == Err(mpsc::RecvTimeoutError::Timeout) {
-        let job = job(&calls.load(Relaxed).to_string());
+/// Calls of the good plugin, and how long they took.
+#[derive(Default)]
+struct Calls {
+    count: AtomicU64,
+    times: Mutex<Vec<Duration>>,
+}
+
+impl Calls {
+    /// Each time another job.
+    fn call(&self, healthy: &Plugin) {
+        let empty = JobPlan { replicas: vec![], network: Network::None, objects: vec![], ssh_keys: vec![] };
+        let (job, start) = (job(&self.count.load(Relaxed).to_string()), Instant::now());
         assert_eq!(healthy.plan(&job).as_ref(), Ok(&empty));
-        calls.fetch_add(1, Relaxed);
+        self.times.lock().unwrap().push(start.elapsed());
+        self.count.fetch_add(1, Relaxed);
+    }
+
+    /// Median, 99th percentile and longest of the calls since it was asked last, in microseconds.
+    fn latency(&self) -> [u128; 3] {
+        let mut times = std::mem::take(&mut *self.times.lock().unwrap());
+        times.sort();
+        [50, 99, 100].map(|percent| times[(times.len() * percent).div_ceil(100) - 1].as_micros())
+    }
+}
+
+/// Fifty times a second.
+fn call_all_the_time(healthy: &Plugin, calls: &Calls, stopped: Receiver<()>) {
+    while stopped.recv_timeout(Duration::from_millis(20)) == Err(mpsc::RecvTimeoutError::Timeout) {
+        calls.call(healthy);
     }
 }
 

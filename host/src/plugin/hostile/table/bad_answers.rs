@@ -52,19 +52,3 @@ pub(super) fn cases() -> Vec<Case> {
         ),
     ]
 }
-
-fn amplified() -> Guest {
-    Guest {
-        pages: 32,
-        fields: "(global $at (mut i32) (i32.const 1048576))",
-        plan: "(loop $next
-            (i32.store (global.get $at) (i32.const 131072))
-            (i32.store offset=4 (global.get $at) (i32.const 900000))
-            (global.set $at (i32.add (global.get $at) (i32.const 8)))
-            (br_if $next (i32.lt_u (global.get $at) (i32.const 1528576))))
-            (i32.store (i32.const 88) (i32.const 1048576))
-            (i32.store (i32.const 92) (i32.const 60000))
-            (i32.const 64)",
-        ..good()
-    }
-}
