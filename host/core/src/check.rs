@@ -106,7 +106,9 @@ pub fn plan(plan: &JobPlan, filler: &Filler<'_>, allowed: Allowed<'_>) -> Checke
     each(&plan.replicas, "replicas", |planned| replica::check(planned, &scope))?;
     replica::check_gates(&plan.replicas)?;
     object::check(&scope)?;
-    each(&plan.ssh_keys, "ssh_keys", |key| valid(name::is_dns_label(key), key, "a DNS label"))?;
+    each(&plan.ssh_keys, "ssh_keys", |key| {
+        valid(name::is_dns_label(key), key, "a DNS label").and_then(|()| valid(scope.owns(key), key, object::OF_JOB))
+    })?;
     no_twins(plan.ssh_keys.iter().map(String::as_str), "ssh_keys")
 }
 

@@ -45,6 +45,9 @@ fn check_one(planned: &Object, object: &Value, scope: &Scope<'_>) -> Checked {
         return Err(at("object.kind", Fault::NotGranted(quoted(&said))));
     }
     within("object.metadata", check_metadata(object.get("metadata").unwrap_or(&Value::Null)))?;
+    let name = json::text(object, "/metadata/name");
+    let is_jobs = scope.owns(name) || (kind.kind == "ServiceAccount" && scope.is_users_account(name));
+    within("object.metadata.name", valid(is_jobs, name, OF_JOB))?;
     if rbac::is_of(&kind) {
         return rbac::check(planned, object, scope);
     }
@@ -117,6 +120,9 @@ fn is_label(text: &str) -> bool {
         && is_edge(text.chars().next())
         && is_edge(text.chars().last())
 }
+
+/// Any other may be somebody's, who would be kept from it, or be robbed of what is in it.
+pub(super) const OF_JOB: &str = "the name of the job, or that with a dash and more";
 
 /// The longest name of an object, in bytes.
 const MAX_NAME: usize = 253;

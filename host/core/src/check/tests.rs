@@ -130,8 +130,8 @@ fn config_map(name: &str) -> Value {
 /// A volume of the workers, under these grants.
 fn volume(source: &Value, grants: &Value) -> Result<(), String> {
     let mut planned = good();
-    planned.objects.push(object(&config_map("made")));
-    planned.ssh_keys.push("made-key".into());
+    planned.objects.push(object(&config_map("train-made")));
+    planned.ssh_keys.push("train-key".into());
     let mut volume = json!({"name": "x"});
     json::merge(&mut volume, source);
     planned.replicas[1].volumes.push(volume.to_string());
@@ -287,7 +287,10 @@ fn a_bad_volume_mount_or_name_is_refused_with_a_path() {
             r#"replicas[0].service_account: "cluster-admin" is not granted"#,
         ),
         (broken(|plan| plan.ssh_keys.push("../x".into())), r#"ssh_keys[0]: "../x" is not a DNS label"#),
-        (broken(|plan| plan.ssh_keys = vec!["keys".into(), "keys".into()]), r#"ssh_keys[1]: "keys" is there twice"#),
+        (
+            broken(|plan| plan.ssh_keys = vec!["train-keys".into(), "train-keys".into()]),
+            r#"ssh_keys[1]: "train-keys" is there twice"#,
+        ),
     ] {
         assert_eq!(fault, refused(expected));
     }
@@ -298,12 +301,12 @@ fn a_volume_is_the_pods_own_or_named_or_granted() {
     let none = json!({});
     for source in [
         json!({"emptyDir": {"medium": "Memory"}}),
-        json!({"configMap": {"name": "made"}}),
+        json!({"configMap": {"name": "train-made"}}),
         json!({"configMap": {"name": "users-hosts"}}),
-        json!({"secret": {"secretName": "made-key", "defaultMode": 0o400}}),
+        json!({"secret": {"secretName": "train-key", "defaultMode": 0o400}}),
         json!({"persistentVolumeClaim": {"claimName": "users-claim"}}),
         json!({"downwardAPI": {"items": [{"path": "l", "fieldRef": {"fieldPath": "metadata.labels"}}]}}),
-        json!({"projected": {"sources": [{"configMap": {"name": "made"}}, {"secret": {"name": "made-key"}}]}}),
+        json!({"projected": {"sources": [{"configMap": {"name": "train-made"}}, {"secret": {"name": "train-key"}}]}}),
     ] {
         assert_eq!(volume(&source, &none), Ok(()), "{source}");
     }
@@ -363,8 +366,8 @@ fn a_volume_is_the_pods_own_or_named_or_granted() {
         ),
         (json!({"hostPath": {}}), "hostPath.path: null is not granted", json!({"hostPaths": ["*"]})),
         (
-            json!({"secret": {"secretName": ["made-key"]}}),
-            r#"secret.secretName: ["made-key"] is not granted"#,
+            json!({"secret": {"secretName": ["train-key"]}}),
+            r#"secret.secretName: ["train-key"] is not granted"#,
             none.clone(),
         ),
         (json!({"projected": {"sources": {}}}), "projected.sources: {} is not a list", none.clone()),
@@ -378,29 +381,32 @@ fn a_volume_is_the_pods_own_or_named_or_granted() {
     }
 }
 
-/// A foreign object that the plan says it would use is not one that the plan makes.
+/// Else a plan takes the name of somebody's object, or reads what somebody else put into it.
 #[test]
-fn what_may_be_anybodys_is_the_plans_by_its_name_only() {
-    let mount = |name: &str, existing| {
-        broken(|plan| {
-            plan.objects.push(Object { existing, ..object(&config_map(name)) });
-            plan.replicas[0].volumes.push(json!({"name": "x", "configMap": {"name": name}}).to_string());
-        })
+fn what_a_plan_makes_has_a_name_of_the_job() {
+    let named = |api_version: &str, kind: &str, name: &str| {
+        let object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}});
+        let checked = objects(&[object], &json!({}));
+        checked.map_err(|fault| fault.strip_prefix("objects[0].object.metadata.name: ").unwrap_or(&fault).to_owned())
     };
-    let expected = refused(r#"replicas[0].volumes[0].configMap.name: "theirs" is not granted"#);
-    for (name, existing, expected) in [
-        ("train-config", ObjectExisting::UseAny, Ok(())),
-        ("train", ObjectExisting::UseAny, Ok(())),
-        ("theirs", ObjectExisting::KeepOurs, Ok(())),
-        ("theirs", ObjectExisting::UseAny, expected),
-        (
-            "training",
-            ObjectExisting::UseAny,
-            refused(r#"replicas[0].volumes[0].configMap.name: "training" is not granted"#),
-        ),
-    ] {
-        assert_eq!(mount(name, existing), expected, "{name} {existing:?}");
+    let no_name = |name: &str| refused(&format!("{name:?} is not the name of the job, or that with a dash and more"));
+    for (api_version, kind) in
+        [("v1", "ConfigMap"), ("v1", "Service"), ("v1", "ServiceAccount"), ("rbac.authorization.k8s.io/v1", "Role")]
+    {
+        for name in ["train", "train-config", "train-a.b"] {
+            let role = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, "rules": []});
+            let checked = if kind == "Role" { objects(&[role], &json!({})) } else { named(api_version, kind, name) };
+            assert_eq!(checked, Ok(()), "{kind} {name}");
+        }
+        for name in ["theirs", "training", "train.x", "users-hosts", "my-train-config"] {
+            assert_eq!(named(api_version, kind, name), no_name(name), "{kind}");
+        }
     }
+    assert_eq!(named("v1", "ServiceAccount", "users-account"), Ok(()), "the user's own choice");
+    assert_eq!(named("v1", "ConfigMap", "users-account"), no_name("users-account"));
+    let key = |key: &str| broken(|plan| plan.ssh_keys.push(key.into()));
+    assert_eq!((key("train-ssh"), key("train")), (Ok(()), Ok(())));
+    assert_eq!(key("theirs"), no_name("theirs").map_err(|fault| format!("ssh_keys[0]: {fault}")));
 }
 
 #[test]
@@ -550,8 +556,7 @@ fn only_words_and_variables_of_init_containers_are_filled() {
 
 #[test]
 fn an_object_is_of_a_kind_that_is_announced_and_granted() {
-    let named =
-        |api_version: &str, kind: &str| json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}});
+    let named = |api_version: &str, kind: &str| json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "train-x"}});
     for (object, expected) in [
         (named("v1", "ConfigMap"), Ok(())),
         (named("v1", "Service"), Ok(())),
@@ -572,15 +577,15 @@ fn an_object_is_of_a_kind_that_is_announced_and_granted() {
     let service = named("v1", "Service");
     let expected = refused(r#"objects[0].object.kind: "v1 Service" is not granted"#);
     assert_eq!(broken(|plan| plan.objects.push(object(&service))), expected, "only config maps need no grant");
-    let twice = objects(&[config_map("x"), config_map("x")], &json!({}));
-    assert_eq!(twice, refused(r#"objects[1]: "/ConfigMap/x" is there twice"#));
+    let twice = objects(&[config_map("train-x"), config_map("train-x")], &json!({}));
+    assert_eq!(twice, refused(r#"objects[1]: "/ConfigMap/train-x" is there twice"#));
 }
 
 #[test]
 fn the_metadata_of_an_object_is_name_labels_and_annotations() {
     let long = "a".repeat(300);
     let with = |metadata: &Value| {
-        let mut object = config_map("x");
+        let mut object = config_map("train-x");
         json::merge(&mut object, &json!({"metadata": metadata}));
         let checked = objects(&[object], &json!({}));
         checked.map_err(|fault| fault.strip_prefix("objects[0].object.metadata.").unwrap_or(&fault).to_owned())
@@ -627,18 +632,18 @@ fn an_object_holds_nothing_by_which_a_plugin_gets_further() {
     let target = |name: &str| json!({"apiVersion": "example.com/v1", "kind": "TestJob", "name": name});
     let scaler = |name: &str| {
         json!({
-            "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "x"},
+            "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "train-x"},
             "spec": {"scaleTargetRef": target(name)},
         })
     };
     let account = |more: Value| {
-        let mut account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "x"}});
+        let mut account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "train-x"}});
         json::merge(&mut account, &more);
         account
     };
-    let mut config = config_map("x");
+    let mut config = config_map("train-x");
     config["spec"] = json!({});
-    let mut service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x"}});
+    let mut service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "train-x"}});
     service["status"] = json!({});
     for (object, expected) in [
         (scaler("train"), Ok(())),
@@ -671,7 +676,7 @@ fn pods_in_objects_are_held_to_the_same_rules() {
         let mut spec = json!({"containers": [{"name": "c", "image": "train:1"}]});
         json::merge(&mut spec, pod);
         json!({
-            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x"},
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "train-x"},
             "spec": {"template": {"spec": spec}},
         })
     };
@@ -713,12 +718,12 @@ fn pods_in_objects_are_held_to_the_same_rules() {
 const RBAC: &str = "rbac.authorization.k8s.io";
 
 fn role(rules: &Value) -> Value {
-    json!({"apiVersion": format!("{RBAC}/v1"), "kind": "Role", "metadata": {"name": "r"}, "rules": rules})
+    json!({"apiVersion": format!("{RBAC}/v1"), "kind": "Role", "metadata": {"name": "train-r"}, "rules": rules})
 }
 
 fn binding(role: &Value, subject: &Value) -> Value {
     json!({
-        "apiVersion": format!("{RBAC}/v1"), "kind": "RoleBinding", "metadata": {"name": "b"},
+        "apiVersion": format!("{RBAC}/v1"), "kind": "RoleBinding", "metadata": {"name": "train-b"},
         "roleRef": role, "subjects": [subject],
     })
 }
@@ -778,22 +783,22 @@ fn a_binding_is_of_the_plans_role_to_the_jobs_account() {
     let account = |name: &str| json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}});
     let of = |kind: &str, name: &str| json!({"apiGroup": RBAC, "kind": kind, "name": name});
     let to = |name: &str, namespace: &str| json!({"kind": "ServiceAccount", "name": name, "namespace": namespace});
-    let bound = |binding: Value| objects(&[account("a"), role(&json!([])), binding], &json!({}));
-    assert_eq!(bound(binding(&of("Role", "r"), &to("a", "ns"))), Ok(()));
-    assert_eq!(bound(binding(&of("Role", "r"), &to("users-account", "ns"))), Ok(()));
+    let bound = |binding: Value| objects(&[account("train-a"), role(&json!([])), binding], &json!({}));
+    assert_eq!(bound(binding(&of("Role", "train-r"), &to("train-a", "ns"))), Ok(()));
+    assert_eq!(bound(binding(&of("Role", "train-r"), &to("users-account", "ns"))), Ok(()));
     let role_fault = |role: &Value| refused(&format!("objects[2].object.roleRef: {role} is not a role of the plan"));
-    for role in [of("Role", "admin"), of("ClusterRole", "r"), of("ClusterRole", "cluster-admin")] {
-        assert_eq!(bound(binding(&role, &to("a", "ns"))), role_fault(&role));
+    for role in [of("Role", "admin"), of("ClusterRole", "train-r"), of("ClusterRole", "cluster-admin")] {
+        assert_eq!(bound(binding(&role, &to("train-a", "ns"))), role_fault(&role));
     }
     for subject in [
         to("default", "ns"),
-        to("a", "kube-system"),
-        to("a", ""),
+        to("train-a", "kube-system"),
+        to("train-a", ""),
         json!({"kind": "Group", "apiGroup": RBAC, "name": "system:authenticated"}),
-        json!({"kind": "User", "name": "a", "namespace": "ns"}),
+        json!({"kind": "User", "name": "train-a", "namespace": "ns"}),
     ] {
         let expected = format!("objects[2].object.subjects[0]: {subject} is not a service account of the job");
-        assert_eq!(bound(binding(&of("Role", "r"), &subject)), refused(&expected));
+        assert_eq!(bound(binding(&of("Role", "train-r"), &subject)), refused(&expected));
     }
     let mut planned = good();
     planned.objects.push(Object { existing: ObjectExisting::UseAny, ..object(&role(&json!([]))) });
@@ -811,23 +816,23 @@ fn a_fill_of_an_object_gets_around_nothing() {
         checked_by(&planned, &with_kinds(&json!({})))
     };
     let literal = |text: &str| Content::Text(vec![Piece::Literal(text.into())]);
-    let while_one_runs = Content::Text(vec![Piece::Literal("x".into()), Piece::Each(each("Worker", "/", true))]);
+    let while_one_runs = Content::Text(vec![Piece::Literal("train-x".into()), Piece::Each(each("Worker", "/", true))]);
     let names = Content::Strings(each("Worker", "", false));
     let commands = json!([{"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["create"], "resourceNames": []}]);
     assert_eq!(fill(&role(&commands), "/rules/0/resourceNames", names), Ok(()));
     for (object, at, content, expected) in [
-        (config_map("x"), "/kind", literal("Secret"), r#"objects[0].object.kind: "v1 Secret" is not granted"#),
+        (config_map("train-x"), "/kind", literal("Secret"), r#"objects[0].object.kind: "v1 Secret" is not granted"#),
         (
-            config_map("x"),
+            config_map("train-x"),
             "/metadata/namespace",
             literal("kube-system"),
             r#"objects[0].object.metadata.namespace: "kube-system" is not for a plugin to say"#,
         ),
         (
-            config_map("x"),
+            config_map("train-x"),
             "/metadata/name",
             while_one_runs,
-            r#"objects[0].object.metadata.name: "x/train-worker-0" is not a name of an object"#,
+            r#"objects[0].object.metadata.name: "train-x/train-worker-0" is not a name of an object"#,
         ),
         (
             role(&json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}])),
@@ -836,13 +841,13 @@ fn a_fill_of_an_object_gets_around_nothing() {
             r#"objects[0].object.rules[0]: {"apiGroups":[""],"resources":["secrets"],"verbs":["get"]} is not granted"#,
         ),
         (
-            config_map("x"),
+            config_map("train-x"),
             "/nowhere/x",
             literal(""),
             r#"objects[0].object: there is no "/nowhere/x" in the object that is to be filled"#,
         ),
         (
-            config_map("x"),
+            config_map("train-x"),
             "/data",
             Content::Text(vec![Piece::Rank(0)]),
             "objects[0].object: an object belongs to no replica, so it has no rank and no address of its own",
@@ -875,7 +880,7 @@ fn a_plan_is_as_small_as_it_says() {
             let data = "x".repeat(size);
             plan.objects = (0..count)
                 .map(|index| {
-                    let mut config = config_map(&format!("c{index}"));
+                    let mut config = config_map(&format!("train-{index}"));
                     config["data"] = json!({"a": data});
                     object(&config)
                 })
@@ -891,8 +896,8 @@ fn a_plan_is_as_small_as_it_says() {
         (listed(1024, 1000), refused("replicas[0]: 2074625 bytes are more than 131840")),
         (listed(1025, 1), refused("replicas[0].env[0].value: 1025 pieces are more than 1024")),
         (config(1_000_000, 6), Ok(())),
-        (config(1_600_000, 1), refused("objects[0].object: 1600079 bytes are more than 1572864")),
-        (config(1_000_000, 7), refused("objects: 7000553 bytes are more than 6291456")),
+        (config(1_600_000, 1), refused("objects[0].object: 1600084 bytes are more than 1572864")),
+        (config(1_000_000, 7), refused("objects: 7000588 bytes are more than 6291456")),
         (config(1, 65), refused("objects: 65 objects are more than 64")),
         (broken(|plan| plan.ssh_keys = vec!["x".into(); 17]), refused("ssh_keys: 17 keys are more than 16")),
         (
@@ -913,10 +918,10 @@ fn a_text_in_json_is_not_deep() {
     for (depth, expected) in [
         (62, Ok(())),
         (64, refused("objects[0].object: 65 levels are more than 64")),
-        (10_000, refused("objects[0].object: not a JSON object: recursion limit exceeded at line 1 column 700")),
+        (10_000, refused("objects[0].object: not a JSON object: recursion limit exceeded at line 1 column 704")),
     ] {
         let (open, close) = (r#"{"a":"#.repeat(depth), "}".repeat(depth));
-        let metadata = r#""metadata":{"name":"x"}"#;
+        let metadata = r#""metadata":{"name":"train"}"#;
         let json = format!(r#"{{"apiVersion":"v1","kind":"ConfigMap",{metadata},"data":{open}1{close}}}"#);
         let object = Object { object: Fragment { json, fills: vec![] }, ..object(&json!({})) };
         assert_eq!(broken(|plan| plan.objects.push(object)), expected, "{depth}");
