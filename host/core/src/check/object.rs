@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::scope::Scope;
 use super::{
-    Checked, Fault, PlanFault, at, container, forbidden, invalid, no_twins, only, quoted, rbac, size, valid, within,
+    Checked, Fault, PlanFault, at, container, each_item, forbidden, invalid, no_twins, only, quoted, rbac, size, valid,
+    within,
 };
 use crate::contract::{JobPlan, Object, ObjectKind};
 use crate::fill::Filler;
@@ -64,6 +65,14 @@ fn check_content(kind: &ObjectKind, object: &Value, scope: &Scope<'_>) -> Checke
             within("metadata", only(object.get("metadata").unwrap_or(&Value::Null), &["labels", "name"], forbidden))?;
             only(object, &["apiVersion", "automountServiceAccountToken", "kind", "metadata"], forbidden)
         }
+        ("v1", "Service") => {
+            within("spec", check_service(object.get("spec").unwrap_or(&Value::Null)))?;
+            only(object, &["apiVersion", "kind", "metadata", "spec"], forbidden)
+        }
+        ("v1", "PersistentVolumeClaim") => {
+            within("spec", only(object.get("spec").unwrap_or(&Value::Null), &CLAIM, forbidden))?;
+            only(object, &["apiVersion", "kind", "metadata", "spec"], forbidden)
+        }
         (_, "HorizontalPodAutoscaler") => {
             let at = "/spec/scaleTargetRef";
             let target = object.pointer(at).unwrap_or(&Value::Null);
@@ -77,6 +86,31 @@ fn check_content(kind: &ObjectKind, object: &Value, scope: &Scope<'_>) -> Checke
             None => container::check_pods(object, scope),
         },
     }
+}
+
+/// Neither a volume that is there nor a copy of one: what is in it is somebody's.
+const CLAIM: [&str; 4] = ["accessModes", "resources", "storageClassName", "volumeMode"];
+
+/// It is reached from within the cluster, at an address that the cluster gives it.
+fn check_service(spec: &Value) -> Checked {
+    const FIELDS: [&str; 9] = [
+        "clusterIP",
+        "internalTrafficPolicy",
+        "ipFamilies",
+        "ipFamilyPolicy",
+        "ports",
+        "publishNotReadyAddresses",
+        "selector",
+        "sessionAffinity",
+        "type",
+    ];
+    only(spec, &FIELDS, forbidden)?;
+    for (field, harmless) in [("type", "ClusterIP"), ("clusterIP", "None")] {
+        if let Some(value) = spec.get(field).filter(|value| *value != harmless) {
+            return within(field, Err(forbidden(value)));
+        }
+    }
+    each_item(spec, "ports", |port| only(port, &["appProtocol", "name", "port", "protocol", "targetPort"], forbidden))
 }
 
 /// Of the metadata a plan says name, labels and annotations; the rest is the host's and the API server's.

@@ -13,7 +13,7 @@ use crate::fixture;
 use crate::json;
 
 /// What a plugin announces in these tests.
-const ANNOUNCED: [(&str, &str); 9] = [
+const ANNOUNCED: [(&str, &str); 10] = [
     ("v1", "ConfigMap"),
     ("v1", "Secret"),
     ("v1", "ServiceAccount"),
@@ -23,6 +23,7 @@ const ANNOUNCED: [(&str, &str); 9] = [
     ("rbac.authorization.k8s.io/v1", "Role"),
     ("rbac.authorization.k8s.io/v1", "RoleBinding"),
     ("v1", "Service"),
+    ("v1", "PersistentVolumeClaim"),
 ];
 
 /// A job whose user names a config map, a service account and a claim, and has a container with much in it.
@@ -31,6 +32,7 @@ pub(super) fn job() -> Value {
     job["spec"]["hostfile"] = "users-hosts".into();
     job["spec"]["testReplicaSpecs"]["Worker"]["template"] = json!({"spec": {
         "serviceAccountName": "users-account",
+        "priorityClassName": "users-class",
         "containers": [{
             "name": "test",
             "image": "train:1",
@@ -390,9 +392,12 @@ fn what_a_plan_makes_has_a_name_of_the_job() {
         checked.map_err(|fault| fault.strip_prefix("objects[0].object.metadata.name: ").unwrap_or(&fault).to_owned())
     };
     let no_name = |name: &str| refused(&format!("{name:?} is not the name of the job, or that with a dash and more"));
-    for (api_version, kind) in
-        [("v1", "ConfigMap"), ("v1", "Service"), ("v1", "ServiceAccount"), ("rbac.authorization.k8s.io/v1", "Role")]
-    {
+    for (api_version, kind) in [
+        ("v1", "ConfigMap"),
+        ("apps/v1", "Deployment"),
+        ("v1", "ServiceAccount"),
+        ("rbac.authorization.k8s.io/v1", "Role"),
+    ] {
         for name in ["train", "train-config", "train-a.b"] {
             let role = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, "rules": []});
             let checked = if kind == "Role" { objects(&[role], &json!({})) } else { named(api_version, kind, name) };
@@ -559,7 +564,7 @@ fn an_object_is_of_a_kind_that_is_announced_and_granted() {
     let named = |api_version: &str, kind: &str| json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "train-x"}});
     for (object, expected) in [
         (named("v1", "ConfigMap"), Ok(())),
-        (named("v1", "Service"), Ok(())),
+        (named("apps/v1", "Deployment"), Ok(())),
         (named("v1", "Secret"), refused(r#"objects[0].object.kind: "v1 Secret" is not granted"#)),
         (named("v1", "Pod"), refused(r#"objects[0].object.kind: "v1 Pod" is not a kind that the plugin announced"#)),
         (
@@ -643,7 +648,7 @@ fn an_object_holds_nothing_by_which_a_plugin_gets_further() {
     };
     let mut config = config_map("train-x");
     config["spec"] = json!({});
-    let mut service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "train-x"}});
+    let mut service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "train-x"}, "spec": {}});
     service["status"] = json!({});
     for (object, expected) in [
         (scaler("train"), Ok(())),
@@ -712,6 +717,87 @@ fn pods_in_objects_are_held_to_the_same_rules() {
         let expected = format!("objects[0].object.spec.template.spec.{expected}");
         assert_eq!(objects(&[deployment(&pod)], &none), refused(&expected));
         assert_eq!(objects(&[deployment(&pod)], &grants), Ok(()), "{pod}");
+    }
+}
+
+/// Whom it runs beside, before whom, and on which node, is not a plugin's to say, unless the user says the same.
+#[test]
+fn a_pod_in_an_object_has_no_power_that_the_users_has_not() {
+    let checked = |field: &str, value: &Value| {
+        let spec = json!({"containers": [{"name": "c", "image": "train:1"}], field: value});
+        let template = json!({"spec": spec});
+        let metadata = json!({"name": "train-x"});
+        let spec = json!({"template": template});
+        let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec});
+        objects(&[deployment], &json!({}))
+    };
+    for (field, value) in [
+        ("nodeName", json!("control-plane")),
+        ("nodeSelector", json!({"a": "b"})),
+        ("affinity", json!({})),
+        ("topologySpreadConstraints", json!([])),
+        ("tolerations", json!([{"operator": "Exists"}])),
+        ("priorityClassName", json!("system-node-critical")),
+        ("priority", json!(2_000_000_000)),
+        ("preemptionPolicy", json!("PreemptLowerPriority")),
+        ("hostAliases", json!([{"ip": "10.0.0.1", "hostnames": ["registry"]}])),
+        ("imagePullSecrets", json!([{"name": "admin"}])),
+        ("runtimeClassName", json!("host")),
+        ("schedulerName", json!("theirs")),
+        ("dnsPolicy", json!("None")),
+        ("dnsConfig", json!({"nameservers": ["10.0.0.1"]})),
+        ("hostname", json!("db")),
+        ("subdomain", json!("db")),
+        ("setHostnameAsFQDN", json!(true)),
+        ("shareProcessNamespace", json!(true)),
+        ("overhead", json!({"cpu": "8"})),
+        ("resourceClaims", json!([])),
+        ("readinessGates", json!([])),
+        ("schedulingGates", json!([])),
+        ("hostUsers", json!(true)),
+        ("automountServiceAccountToken", json!(true)),
+        ("ephemeralContainers", json!([])),
+    ] {
+        let path = format!("objects[0].object.spec.template.spec.{field}");
+        assert_eq!(checked(field, &value), refused(&format!("{path}: {value} is not for a plugin to say")));
+    }
+    assert_eq!(checked("automountServiceAccountToken", &json!(false)), Ok(()));
+    assert_eq!(checked("restartPolicy", &json!("Always")), Ok(()));
+    assert_eq!(checked("priorityClassName", &json!("users-class")), Ok(()), "the user's template has it");
+}
+
+/// No grant changes that.
+#[test]
+fn services_and_claims_reach_nothing_that_is_there() {
+    let checked = |kind: &str, spec: &Value| {
+        let object = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "train-x"}, "spec": spec});
+        let checked = objects(&[object], &json!({"privileged": true}));
+        checked.map_err(|fault| fault.strip_prefix("objects[0].object.spec.").unwrap_or(&fault).to_owned())
+    };
+    let ports = json!([{"name": "a", "port": 80, "targetPort": 8080}]);
+    let service = json!({"type": "ClusterIP", "clusterIP": "None", "selector": {"app": "train"}, "ports": ports});
+    let claim = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}});
+    assert_eq!((checked("Service", &service), checked("PersistentVolumeClaim", &claim)), (Ok(()), Ok(())));
+    for (kind, path, spec) in [
+        ("Service", r#"externalIPs: ["1.2.3.4"]"#, json!({"externalIPs": ["1.2.3.4"]})),
+        ("Service", r#"externalName: "db""#, json!({"externalName": "db"})),
+        ("Service", r#"type: "ExternalName""#, json!({"type": "ExternalName"})),
+        ("Service", r#"type: "NodePort""#, json!({"type": "NodePort"})),
+        ("Service", r#"type: "LoadBalancer""#, json!({"type": "LoadBalancer"})),
+        ("Service", r#"loadBalancerIP: "1.2.3.4""#, json!({"loadBalancerIP": "1.2.3.4"})),
+        ("Service", r#"loadBalancerClass: "a/b""#, json!({"loadBalancerClass": "a/b"})),
+        ("Service", r#"clusterIP: "10.0.0.10""#, json!({"clusterIP": "10.0.0.10"})),
+        ("Service", "ports[0].nodePort: 30000", json!({"ports": [{"port": 80, "nodePort": 30000}]})),
+        ("PersistentVolumeClaim", r#"volumeName: "theirs""#, json!({"volumeName": "theirs"})),
+        ("PersistentVolumeClaim", "selector: {}", json!({"selector": {}})),
+        (
+            "PersistentVolumeClaim",
+            r#"dataSource: {"kind":"PersistentVolumeClaim","name":"theirs"}"#,
+            json!({"dataSource": {"kind": "PersistentVolumeClaim", "name": "theirs"}}),
+        ),
+        ("PersistentVolumeClaim", "dataSourceRef: {}", json!({"dataSourceRef": {}})),
+    ] {
+        assert_eq!(checked(kind, &spec), refused(&format!("{path} is not for a plugin to say")));
     }
 }
 
