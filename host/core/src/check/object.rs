@@ -7,7 +7,7 @@ use super::{
     Checked, Fault, PlanFault, at, container, each_item, forbidden, invalid, no_twins, only, quoted, rbac, size, valid,
     within,
 };
-use crate::contract::{JobPlan, Object, ObjectKind};
+use crate::contract::{JobPlan, Object, ObjectExisting, ObjectKind};
 use crate::fill::Filler;
 use crate::json;
 use crate::name;
@@ -25,7 +25,9 @@ pub(super) fn filled(plan: &JobPlan, filler: &Filler<'_>) -> Result<Vec<Value>, 
 pub(super) fn check(scope: &Scope<'_>) -> Checked {
     let planned = scope.plan.objects.iter().zip(scope.objects).enumerate();
     for (index, (planned, object)) in planned {
-        within(&format!("objects[{index}]"), check_one(planned, object, scope))?;
+        // They are made in this order, so one may lean on those before it.
+        let before = Scope { objects: scope.objects.get(..index).unwrap_or_default(), ..*scope };
+        within(&format!("objects[{index}]"), check_one(planned, object, &before))?;
     }
     let names = scope.objects.iter().map(|object| {
         let [api_version, kind, name] = ["/apiVersion", "/kind", "/metadata/name"].map(|at| json::text(object, at));
@@ -49,10 +51,12 @@ fn check_one(planned: &Object, object: &Value, scope: &Scope<'_>) -> Checked {
     let name = json::text(object, "/metadata/name");
     let is_jobs = scope.owns(name) || (kind.kind == "ServiceAccount" && scope.is_users_account(name));
     within("object.metadata.name", valid(is_jobs, name, OF_JOB))?;
-    if rbac::is_of(&kind) {
-        return rbac::check(planned, object, scope);
+    // Whoever uses another's role, secret or claim does not know what is in it. Accounts and config maps v1 shares, too.
+    let is_shared = matches!(kind.kind.as_str(), "ConfigMap" | "ServiceAccount") && kind.api_version == "v1";
+    if planned.existing == ObjectExisting::UseAny && !is_shared {
+        return within("existing", Err(forbidden(&"UseAny".into())));
     }
-    within("object", check_content(&kind, object, scope))
+    within("object", if rbac::is_of(&kind) { rbac::check(object, scope) } else { check_content(&kind, object, scope) })
 }
 
 fn check_content(kind: &ObjectKind, object: &Value, scope: &Scope<'_>) -> Checked {

@@ -892,6 +892,47 @@ fn a_binding_is_of_the_plans_role_to_the_jobs_account() {
     assert_eq!(checked_by(&planned, &with_kinds(&json!({}))), refused(expected), "nobody knows what is in it");
 }
 
+/// They are made one after the other: what comes later may never come.
+#[test]
+fn an_object_leans_on_those_before_it_only() {
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "train-a"}});
+    let reference = json!({"apiGroup": RBAC, "kind": "Role", "name": "train-r"});
+    let subject = json!({"kind": "ServiceAccount", "name": "train-a", "namespace": "ns"});
+    let (role, binding) = (role(&json!([])), binding(&reference, &subject));
+    for (all, expected) in [
+        (vec![&account, &role, &binding], Ok(())),
+        (
+            vec![&account, &binding, &role],
+            refused(&format!("objects[1].object.roleRef: {reference} is not a role of the plan")),
+        ),
+        (
+            vec![&role, &binding, &account],
+            refused(&format!("objects[1].object.subjects[0]: {subject} is not a service account of the job")),
+        ),
+    ] {
+        let all: Vec<_> = all.into_iter().cloned().collect();
+        assert_eq!(objects(&all, &json!({})), expected);
+    }
+}
+
+#[test]
+fn what_is_anothers_is_used_where_v1_does_so() {
+    for (api_version, kind, is_shared) in [
+        ("v1", "ConfigMap", true),
+        ("v1", "ServiceAccount", true),
+        ("v1", "Service", false),
+        ("v1", "PersistentVolumeClaim", false),
+        ("apps/v1", "Deployment", false),
+    ] {
+        let named = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "train-x"}});
+        let mut planned = good();
+        planned.objects.push(Object { existing: ObjectExisting::UseAny, ..object(&named) });
+        let expected = refused(r#"objects[0].existing: "UseAny" is not for a plugin to say"#);
+        let expected = if is_shared { Ok(()) } else { expected };
+        assert_eq!(checked_by(&planned, &with_kinds(&json!({}))), expected, "{kind}");
+    }
+}
+
 /// What is checked is what will be made: an object is completed first.
 #[test]
 fn a_fill_of_an_object_gets_around_nothing() {
