@@ -916,7 +916,7 @@ fn an_object_leans_on_those_before_it_only() {
 }
 
 #[test]
-fn what_is_anothers_is_used_where_v1_does_so() {
+fn what_another_has_is_used_where_v1_does_so() {
     for (api_version, kind, is_shared) in [
         ("v1", "ConfigMap", true),
         ("v1", "ServiceAccount", true),
