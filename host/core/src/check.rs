@@ -103,11 +103,14 @@ pub fn plan(plan: &JobPlan, filler: &Filler<'_>, allowed: Allowed<'_>) -> Checke
     size::check(plan, filler)?;
     let objects = object::filled(plan, filler)?;
     let scope = Scope { plan, job: filler.job, kind: filler.kind, allowed, objects: &objects };
-    each(&plan.replicas, "replicas", |planned| replica::check(planned, &scope))?;
-    replica::check_gates(&plan.replicas)?;
+    each(&plan.ssh_keys, "ssh_keys", |key| {
+        valid(name::is_dns_label(key), key, "a DNS label").and_then(|()| valid(scope.owns(key), key, object::OF_JOB))
+    })?;
+    no_twins(plan.ssh_keys.iter().map(String::as_str), "ssh_keys")?;
+    // What is made is believed first: the pods lean on it.
     object::check(&scope)?;
-    each(&plan.ssh_keys, "ssh_keys", |key| valid(name::is_dns_label(key), key, "a DNS label"))?;
-    no_twins(plan.ssh_keys.iter().map(String::as_str), "ssh_keys")
+    each(&plan.replicas, "replicas", |planned| replica::check(planned, &scope))?;
+    replica::check_gates(&plan.replicas)
 }
 
 fn types(plan: &JobPlan, job: &Job) -> Checked {

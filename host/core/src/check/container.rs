@@ -201,7 +201,34 @@ pub(super) fn check_pods(object: &Value, scope: &Scope<'_>) -> Checked {
 const NAMESPACES: [(&str, HostNamespace); 3] =
     [("hostNetwork", HostNamespace::Network), ("hostPID", HostNamespace::Pid), ("hostIPC", HostNamespace::Ipc)];
 
+/// What a pod of an extra object may say. All else gives power over nodes or over others' pods.
+const POD: [&str; 13] = [
+    "activeDeadlineSeconds",
+    "automountServiceAccountToken",
+    "containers",
+    "enableServiceLinks",
+    "hostIPC",
+    "hostNetwork",
+    "hostPID",
+    "initContainers",
+    "restartPolicy",
+    "securityContext",
+    "serviceAccount",
+    "serviceAccountName",
+    "volumes",
+];
+
 fn check_pod(pod: &Value, scope: &Scope<'_>) -> Checked {
+    let is_users = |(field, value): &(&String, &Value)| {
+        scope.job.replicas.iter().any(|spec| spec.template.pointer(&format!("/spec/{field}")) == Some(*value))
+    };
+    let mut others = pod.as_object().into_iter().flatten().filter(|(field, _)| !POD.contains(&field.as_str()));
+    if let Some((field, value)) = others.find(|other| !is_users(other)) {
+        return within(field, Err(forbidden(value)));
+    }
+    if let Some(token) = pod.get("automountServiceAccountToken").filter(|value| **value != false) {
+        return within("automountServiceAccountToken", Err(forbidden(token)));
+    }
     for (field, namespace) in NAMESPACES {
         let is_granted = scope.allowed.grants.host_namespaces.contains(&namespace);
         if let Some(value) = pod.get(field).filter(|value| **value != false && !is_granted) {
@@ -215,7 +242,7 @@ fn check_pod(pod: &Value, scope: &Scope<'_>) -> Checked {
     each_item(pod, "volumes", |volume| volume::check(volume, scope))?;
     let volumes = json::items(pod, "/volumes").iter().map(|volume| json::text(volume, "/name").to_owned()).collect();
     let containers = Containers { scope, volumes: &volumes, replica_type: None };
-    ["containers", "initContainers", "ephemeralContainers"]
+    ["containers", "initContainers"]
         .into_iter()
         .try_for_each(|list| each_item(pod, list, |container| containers.check(container)))
 }

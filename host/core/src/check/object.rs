@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use super::scope::Scope;
 use super::{
-    Checked, Fault, PlanFault, at, container, forbidden, invalid, no_twins, only, quoted, rbac, size, valid, within,
+    Checked, Fault, PlanFault, at, container, each_item, forbidden, invalid, no_twins, only, quoted, rbac, size, valid,
+    within,
 };
-use crate::contract::{JobPlan, Object, ObjectKind};
+use crate::contract::{JobPlan, Object, ObjectExisting, ObjectKind};
 use crate::fill::Filler;
 use crate::json;
 use crate::name;
@@ -24,7 +25,9 @@ pub(super) fn filled(plan: &JobPlan, filler: &Filler<'_>) -> Result<Vec<Value>, 
 pub(super) fn check(scope: &Scope<'_>) -> Checked {
     let planned = scope.plan.objects.iter().zip(scope.objects).enumerate();
     for (index, (planned, object)) in planned {
-        within(&format!("objects[{index}]"), check_one(planned, object, scope))?;
+        // They are made in this order, so one may lean on those before it.
+        let before = Scope { objects: scope.objects.get(..index).unwrap_or_default(), ..*scope };
+        within(&format!("objects[{index}]"), check_one(planned, object, &before))?;
     }
     let names = scope.objects.iter().map(|object| {
         let [api_version, kind, name] = ["/apiVersion", "/kind", "/metadata/name"].map(|at| json::text(object, at));
@@ -45,10 +48,15 @@ fn check_one(planned: &Object, object: &Value, scope: &Scope<'_>) -> Checked {
         return Err(at("object.kind", Fault::NotGranted(quoted(&said))));
     }
     within("object.metadata", check_metadata(object.get("metadata").unwrap_or(&Value::Null)))?;
-    if rbac::is_of(&kind) {
-        return rbac::check(planned, object, scope);
+    let name = json::text(object, "/metadata/name");
+    let is_jobs = scope.owns(name) || (kind.kind == "ServiceAccount" && scope.is_users_account(name));
+    within("object.metadata.name", valid(is_jobs, name, OF_JOB))?;
+    // Whoever uses another's role, secret or claim does not know what is in it. Accounts and config maps v1 shares, too.
+    let is_shared = matches!(kind.kind.as_str(), "ConfigMap" | "ServiceAccount") && kind.api_version == "v1";
+    if planned.existing == ObjectExisting::UseAny && !is_shared {
+        return within("existing", Err(forbidden(&"UseAny".into())));
     }
-    within("object", check_content(&kind, object, scope))
+    within("object", if rbac::is_of(&kind) { rbac::check(object, scope) } else { check_content(&kind, object, scope) })
 }
 
 fn check_content(kind: &ObjectKind, object: &Value, scope: &Scope<'_>) -> Checked {
@@ -60,6 +68,14 @@ fn check_content(kind: &ObjectKind, object: &Value, scope: &Scope<'_>) -> Checke
             // Clouds give rights to accounts by their annotations.
             within("metadata", only(object.get("metadata").unwrap_or(&Value::Null), &["labels", "name"], forbidden))?;
             only(object, &["apiVersion", "automountServiceAccountToken", "kind", "metadata"], forbidden)
+        }
+        ("v1", "Service") => {
+            within("spec", check_service(object.get("spec").unwrap_or(&Value::Null)))?;
+            only(object, &["apiVersion", "kind", "metadata", "spec"], forbidden)
+        }
+        ("v1", "PersistentVolumeClaim") => {
+            within("spec", only(object.get("spec").unwrap_or(&Value::Null), &CLAIM, forbidden))?;
+            only(object, &["apiVersion", "kind", "metadata", "spec"], forbidden)
         }
         (_, "HorizontalPodAutoscaler") => {
             let at = "/spec/scaleTargetRef";
@@ -74,6 +90,31 @@ fn check_content(kind: &ObjectKind, object: &Value, scope: &Scope<'_>) -> Checke
             None => container::check_pods(object, scope),
         },
     }
+}
+
+/// Neither a volume that is there nor a copy of one: what is in it is somebody's.
+const CLAIM: [&str; 4] = ["accessModes", "resources", "storageClassName", "volumeMode"];
+
+/// It is reached from within the cluster, at an address that the cluster gives it.
+fn check_service(spec: &Value) -> Checked {
+    const FIELDS: [&str; 9] = [
+        "clusterIP",
+        "internalTrafficPolicy",
+        "ipFamilies",
+        "ipFamilyPolicy",
+        "ports",
+        "publishNotReadyAddresses",
+        "selector",
+        "sessionAffinity",
+        "type",
+    ];
+    only(spec, &FIELDS, forbidden)?;
+    for (field, harmless) in [("type", "ClusterIP"), ("clusterIP", "None")] {
+        if let Some(value) = spec.get(field).filter(|value| *value != harmless) {
+            return within(field, Err(forbidden(value)));
+        }
+    }
+    each_item(spec, "ports", |port| only(port, &["appProtocol", "name", "port", "protocol", "targetPort"], forbidden))
 }
 
 /// Of the metadata a plan says name, labels and annotations; the rest is the host's and the API server's.
@@ -117,6 +158,9 @@ fn is_label(text: &str) -> bool {
         && is_edge(text.chars().next())
         && is_edge(text.chars().last())
 }
+
+/// Any other may be somebody's, who would be kept from it, or be robbed of what is in it.
+pub(super) const OF_JOB: &str = "the name of the job, or that with a dash and more";
 
 /// The longest name of an object, in bytes.
 const MAX_NAME: usize = 253;

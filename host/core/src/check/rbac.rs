@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::scope::Scope;
 use super::{Checked, each_item, forbidden, invalid, not_granted, only, within};
-use crate::contract::{Object, ObjectExisting, ObjectKind};
+use crate::contract::ObjectKind;
 use crate::json;
 
 const GROUP: &str = "rbac.authorization.k8s.io";
@@ -16,23 +16,16 @@ pub(super) fn is_of(kind: &ObjectKind) -> bool {
     kind.api_version.split('/').next() == Some(GROUP)
 }
 
-pub(super) fn check(planned: &Object, object: &Value, scope: &Scope<'_>) -> Checked {
-    // Who uses a role of another's does not know what is in it.
-    if planned.existing == ObjectExisting::UseAny {
-        return within("existing", Err(forbidden(&"UseAny".into())));
+pub(super) fn check(object: &Value, scope: &Scope<'_>) -> Checked {
+    match json::text(object, "/kind") {
+        "Role" => only(object, &["apiVersion", "kind", "metadata", "rules"], forbidden)
+            .and_then(|()| each_item(object, "rules", |rule| check_rule(rule, scope))),
+        "RoleBinding" => only(object, &["apiVersion", "kind", "metadata", "roleRef", "subjects"], forbidden)
+            .and_then(|()| within("roleRef", check_role(object.get("roleRef").unwrap_or(&Value::Null), scope)))
+            .and_then(|()| each_item(object, "subjects", |subject| check_subject(subject, scope))),
+        // They are no job's: no namespace has them.
+        _ => within("kind", Err(forbidden(object.get("kind").unwrap_or(&Value::Null)))),
     }
-    within(
-        "object",
-        match json::text(object, "/kind") {
-            "Role" => only(object, &["apiVersion", "kind", "metadata", "rules"], forbidden)
-                .and_then(|()| each_item(object, "rules", |rule| check_rule(rule, scope))),
-            "RoleBinding" => only(object, &["apiVersion", "kind", "metadata", "roleRef", "subjects"], forbidden)
-                .and_then(|()| within("roleRef", check_role(object.get("roleRef").unwrap_or(&Value::Null), scope)))
-                .and_then(|()| each_item(object, "subjects", |subject| check_subject(subject, scope))),
-            // They are no job's: no namespace has them.
-            _ => within("kind", Err(forbidden(object.get("kind").unwrap_or(&Value::Null)))),
-        },
-    )
 }
 
 fn check_rule(rule: &Value, scope: &Scope<'_>) -> Checked {

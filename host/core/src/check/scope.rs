@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Allowed;
-use crate::contract::{JobPlan, Kind, ObjectExisting};
+use crate::contract::{JobPlan, Kind};
 use crate::grants;
 use crate::job::{Job, ReplicaSpec};
 use crate::json;
@@ -40,8 +40,13 @@ impl Scope<'_> {
         is_known || grants::any(&self.allowed.grants.service_accounts, name)
     }
 
+    /// Whether it is a name for things of the job, as those of its pods are.
+    pub(super) fn owns(&self, name: &str) -> bool {
+        name.strip_prefix(self.job.name.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    }
+
     /// Whether the user lets pods of the job run as that account.
-    fn is_users_account(&self, name: &str) -> bool {
+    pub(super) fn is_users_account(&self, name: &str) -> bool {
         let accounts = ["/spec/serviceAccountName", "/spec/serviceAccount"];
         let is_in = |spec: &ReplicaSpec| accounts.iter().any(|at| json::text(&spec.template, at) == name);
         !name.is_empty() && self.job.replicas.iter().any(is_in)
@@ -58,13 +63,9 @@ impl Scope<'_> {
         specs.any(is_in) || names(settings, image) || grants::any(&grants.images, image)
     }
 
-    /// Whether the plan makes the object, so that it holds what the plan says. One that may be anybody's is the plan's
-    /// only where its name is the job's, or the job's with a dash and more.
+    /// Whether the plan makes the object.
     pub(super) fn makes(&self, api_version: &str, kind: &str, name: &str) -> bool {
-        let planned = self.plan.objects.iter().zip(self.objects);
-        let is_jobs =
-            name.strip_prefix(self.job.name.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
-        planned.filter(|(planned, _)| is_jobs || planned.existing != ObjectExisting::UseAny).any(|(_, object)| {
+        self.objects.iter().any(|object| {
             let found = ["/apiVersion", "/kind", "/metadata/name"].map(|at| json::text(object, at));
             found == [api_version, kind, name]
         })

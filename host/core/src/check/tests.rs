@@ -13,7 +13,7 @@ use crate::fixture;
 use crate::json;
 
 /// What a plugin announces in these tests.
-const ANNOUNCED: [(&str, &str); 9] = [
+const ANNOUNCED: [(&str, &str); 10] = [
     ("v1", "ConfigMap"),
     ("v1", "Secret"),
     ("v1", "ServiceAccount"),
@@ -23,6 +23,7 @@ const ANNOUNCED: [(&str, &str); 9] = [
     ("rbac.authorization.k8s.io/v1", "Role"),
     ("rbac.authorization.k8s.io/v1", "RoleBinding"),
     ("v1", "Service"),
+    ("v1", "PersistentVolumeClaim"),
 ];
 
 /// A job whose user names a config map, a service account and a claim, and has a container with much in it.
@@ -31,6 +32,7 @@ pub(super) fn job() -> Value {
     job["spec"]["hostfile"] = "users-hosts".into();
     job["spec"]["testReplicaSpecs"]["Worker"]["template"] = json!({"spec": {
         "serviceAccountName": "users-account",
+        "priorityClassName": "users-class",
         "containers": [{
             "name": "test",
             "image": "train:1",
@@ -130,8 +132,8 @@ fn config_map(name: &str) -> Value {
 /// A volume of the workers, under these grants.
 fn volume(source: &Value, grants: &Value) -> Result<(), String> {
     let mut planned = good();
-    planned.objects.push(object(&config_map("made")));
-    planned.ssh_keys.push("made-key".into());
+    planned.objects.push(object(&config_map("train-made")));
+    planned.ssh_keys.push("train-key".into());
     let mut volume = json!({"name": "x"});
     json::merge(&mut volume, source);
     planned.replicas[1].volumes.push(volume.to_string());
@@ -287,7 +289,10 @@ fn a_bad_volume_mount_or_name_is_refused_with_a_path() {
             r#"replicas[0].service_account: "cluster-admin" is not granted"#,
         ),
         (broken(|plan| plan.ssh_keys.push("../x".into())), r#"ssh_keys[0]: "../x" is not a DNS label"#),
-        (broken(|plan| plan.ssh_keys = vec!["keys".into(), "keys".into()]), r#"ssh_keys[1]: "keys" is there twice"#),
+        (
+            broken(|plan| plan.ssh_keys = vec!["train-keys".into(), "train-keys".into()]),
+            r#"ssh_keys[1]: "train-keys" is there twice"#,
+        ),
     ] {
         assert_eq!(fault, refused(expected));
     }
@@ -298,12 +303,12 @@ fn a_volume_is_the_pods_own_or_named_or_granted() {
     let none = json!({});
     for source in [
         json!({"emptyDir": {"medium": "Memory"}}),
-        json!({"configMap": {"name": "made"}}),
+        json!({"configMap": {"name": "train-made"}}),
         json!({"configMap": {"name": "users-hosts"}}),
-        json!({"secret": {"secretName": "made-key", "defaultMode": 0o400}}),
+        json!({"secret": {"secretName": "train-key", "defaultMode": 0o400}}),
         json!({"persistentVolumeClaim": {"claimName": "users-claim"}}),
         json!({"downwardAPI": {"items": [{"path": "l", "fieldRef": {"fieldPath": "metadata.labels"}}]}}),
-        json!({"projected": {"sources": [{"configMap": {"name": "made"}}, {"secret": {"name": "made-key"}}]}}),
+        json!({"projected": {"sources": [{"configMap": {"name": "train-made"}}, {"secret": {"name": "train-key"}}]}}),
     ] {
         assert_eq!(volume(&source, &none), Ok(()), "{source}");
     }
@@ -363,8 +368,8 @@ fn a_volume_is_the_pods_own_or_named_or_granted() {
         ),
         (json!({"hostPath": {}}), "hostPath.path: null is not granted", json!({"hostPaths": ["*"]})),
         (
-            json!({"secret": {"secretName": ["made-key"]}}),
-            r#"secret.secretName: ["made-key"] is not granted"#,
+            json!({"secret": {"secretName": ["train-key"]}}),
+            r#"secret.secretName: ["train-key"] is not granted"#,
             none.clone(),
         ),
         (json!({"projected": {"sources": {}}}), "projected.sources: {} is not a list", none.clone()),
@@ -378,29 +383,35 @@ fn a_volume_is_the_pods_own_or_named_or_granted() {
     }
 }
 
-/// A foreign object that the plan says it would use is not one that the plan makes.
+/// Else a plan takes the name of somebody's object, or reads what somebody else put into it.
 #[test]
-fn what_may_be_anybodys_is_the_plans_by_its_name_only() {
-    let mount = |name: &str, existing| {
-        broken(|plan| {
-            plan.objects.push(Object { existing, ..object(&config_map(name)) });
-            plan.replicas[0].volumes.push(json!({"name": "x", "configMap": {"name": name}}).to_string());
-        })
+fn what_a_plan_makes_has_a_name_of_the_job() {
+    let named = |api_version: &str, kind: &str, name: &str| {
+        let object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}});
+        let checked = objects(&[object], &json!({}));
+        checked.map_err(|fault| fault.strip_prefix("objects[0].object.metadata.name: ").unwrap_or(&fault).to_owned())
     };
-    let expected = refused(r#"replicas[0].volumes[0].configMap.name: "theirs" is not granted"#);
-    for (name, existing, expected) in [
-        ("train-config", ObjectExisting::UseAny, Ok(())),
-        ("train", ObjectExisting::UseAny, Ok(())),
-        ("theirs", ObjectExisting::KeepOurs, Ok(())),
-        ("theirs", ObjectExisting::UseAny, expected),
-        (
-            "training",
-            ObjectExisting::UseAny,
-            refused(r#"replicas[0].volumes[0].configMap.name: "training" is not granted"#),
-        ),
+    let no_name = |name: &str| refused(&format!("{name:?} is not the name of the job, or that with a dash and more"));
+    for (api_version, kind) in [
+        ("v1", "ConfigMap"),
+        ("apps/v1", "Deployment"),
+        ("v1", "ServiceAccount"),
+        ("rbac.authorization.k8s.io/v1", "Role"),
     ] {
-        assert_eq!(mount(name, existing), expected, "{name} {existing:?}");
+        for name in ["train", "train-config", "train-a.b"] {
+            let role = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, "rules": []});
+            let checked = if kind == "Role" { objects(&[role], &json!({})) } else { named(api_version, kind, name) };
+            assert_eq!(checked, Ok(()), "{kind} {name}");
+        }
+        for name in ["theirs", "training", "train.x", "users-hosts", "my-train-config"] {
+            assert_eq!(named(api_version, kind, name), no_name(name), "{kind}");
+        }
     }
+    assert_eq!(named("v1", "ServiceAccount", "users-account"), Ok(()), "the user's own choice");
+    assert_eq!(named("v1", "ConfigMap", "users-account"), no_name("users-account"));
+    let key = |key: &str| broken(|plan| plan.ssh_keys.push(key.into()));
+    assert_eq!((key("train-ssh"), key("train")), (Ok(()), Ok(())));
+    assert_eq!(key("theirs"), no_name("theirs").map_err(|fault| format!("ssh_keys[0]: {fault}")));
 }
 
 #[test]
@@ -550,11 +561,10 @@ fn only_words_and_variables_of_init_containers_are_filled() {
 
 #[test]
 fn an_object_is_of_a_kind_that_is_announced_and_granted() {
-    let named =
-        |api_version: &str, kind: &str| json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}});
+    let named = |api_version: &str, kind: &str| json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "train-x"}});
     for (object, expected) in [
         (named("v1", "ConfigMap"), Ok(())),
-        (named("v1", "Service"), Ok(())),
+        (named("apps/v1", "Deployment"), Ok(())),
         (named("v1", "Secret"), refused(r#"objects[0].object.kind: "v1 Secret" is not granted"#)),
         (named("v1", "Pod"), refused(r#"objects[0].object.kind: "v1 Pod" is not a kind that the plugin announced"#)),
         (
@@ -572,15 +582,15 @@ fn an_object_is_of_a_kind_that_is_announced_and_granted() {
     let service = named("v1", "Service");
     let expected = refused(r#"objects[0].object.kind: "v1 Service" is not granted"#);
     assert_eq!(broken(|plan| plan.objects.push(object(&service))), expected, "only config maps need no grant");
-    let twice = objects(&[config_map("x"), config_map("x")], &json!({}));
-    assert_eq!(twice, refused(r#"objects[1]: "/ConfigMap/x" is there twice"#));
+    let twice = objects(&[config_map("train-x"), config_map("train-x")], &json!({}));
+    assert_eq!(twice, refused(r#"objects[1]: "/ConfigMap/train-x" is there twice"#));
 }
 
 #[test]
 fn the_metadata_of_an_object_is_name_labels_and_annotations() {
     let long = "a".repeat(300);
     let with = |metadata: &Value| {
-        let mut object = config_map("x");
+        let mut object = config_map("train-x");
         json::merge(&mut object, &json!({"metadata": metadata}));
         let checked = objects(&[object], &json!({}));
         checked.map_err(|fault| fault.strip_prefix("objects[0].object.metadata.").unwrap_or(&fault).to_owned())
@@ -627,18 +637,18 @@ fn an_object_holds_nothing_by_which_a_plugin_gets_further() {
     let target = |name: &str| json!({"apiVersion": "example.com/v1", "kind": "TestJob", "name": name});
     let scaler = |name: &str| {
         json!({
-            "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "x"},
+            "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "train-x"},
             "spec": {"scaleTargetRef": target(name)},
         })
     };
     let account = |more: Value| {
-        let mut account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "x"}});
+        let mut account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "train-x"}});
         json::merge(&mut account, &more);
         account
     };
-    let mut config = config_map("x");
+    let mut config = config_map("train-x");
     config["spec"] = json!({});
-    let mut service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x"}});
+    let mut service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "train-x"}, "spec": {}});
     service["status"] = json!({});
     for (object, expected) in [
         (scaler("train"), Ok(())),
@@ -671,7 +681,7 @@ fn pods_in_objects_are_held_to_the_same_rules() {
         let mut spec = json!({"containers": [{"name": "c", "image": "train:1"}]});
         json::merge(&mut spec, pod);
         json!({
-            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x"},
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "train-x"},
             "spec": {"template": {"spec": spec}},
         })
     };
@@ -710,15 +720,96 @@ fn pods_in_objects_are_held_to_the_same_rules() {
     }
 }
 
+/// Whom it runs beside, before whom, and on which node, is not a plugin's to say, unless the user says the same.
+#[test]
+fn a_pod_in_an_object_has_no_power_that_the_users_has_not() {
+    let checked = |field: &str, value: &Value| {
+        let spec = json!({"containers": [{"name": "c", "image": "train:1"}], field: value});
+        let template = json!({"spec": spec});
+        let metadata = json!({"name": "train-x"});
+        let spec = json!({"template": template});
+        let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec});
+        objects(&[deployment], &json!({}))
+    };
+    for (field, value) in [
+        ("nodeName", json!("control-plane")),
+        ("nodeSelector", json!({"a": "b"})),
+        ("affinity", json!({})),
+        ("topologySpreadConstraints", json!([])),
+        ("tolerations", json!([{"operator": "Exists"}])),
+        ("priorityClassName", json!("system-node-critical")),
+        ("priority", json!(2_000_000_000)),
+        ("preemptionPolicy", json!("PreemptLowerPriority")),
+        ("hostAliases", json!([{"ip": "10.0.0.1", "hostnames": ["registry"]}])),
+        ("imagePullSecrets", json!([{"name": "admin"}])),
+        ("runtimeClassName", json!("host")),
+        ("schedulerName", json!("theirs")),
+        ("dnsPolicy", json!("None")),
+        ("dnsConfig", json!({"nameservers": ["10.0.0.1"]})),
+        ("hostname", json!("db")),
+        ("subdomain", json!("db")),
+        ("setHostnameAsFQDN", json!(true)),
+        ("shareProcessNamespace", json!(true)),
+        ("overhead", json!({"cpu": "8"})),
+        ("resourceClaims", json!([])),
+        ("readinessGates", json!([])),
+        ("schedulingGates", json!([])),
+        ("hostUsers", json!(true)),
+        ("automountServiceAccountToken", json!(true)),
+        ("ephemeralContainers", json!([])),
+    ] {
+        let path = format!("objects[0].object.spec.template.spec.{field}");
+        assert_eq!(checked(field, &value), refused(&format!("{path}: {value} is not for a plugin to say")));
+    }
+    assert_eq!(checked("automountServiceAccountToken", &json!(false)), Ok(()));
+    assert_eq!(checked("restartPolicy", &json!("Always")), Ok(()));
+    assert_eq!(checked("priorityClassName", &json!("users-class")), Ok(()), "the user's template has it");
+}
+
+/// No grant changes that.
+#[test]
+fn services_and_claims_reach_nothing_that_is_there() {
+    let checked = |kind: &str, spec: &Value| {
+        let object = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "train-x"}, "spec": spec});
+        let checked = objects(&[object], &json!({"privileged": true}));
+        checked.map_err(|fault| fault.strip_prefix("objects[0].object.spec.").unwrap_or(&fault).to_owned())
+    };
+    let ports = json!([{"name": "a", "port": 80, "targetPort": 8080}]);
+    let service = json!({"type": "ClusterIP", "clusterIP": "None", "selector": {"app": "train"}, "ports": ports});
+    let claim = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}});
+    assert_eq!((checked("Service", &service), checked("PersistentVolumeClaim", &claim)), (Ok(()), Ok(())));
+    for (kind, path, spec) in [
+        ("Service", r#"externalIPs: ["1.2.3.4"]"#, json!({"externalIPs": ["1.2.3.4"]})),
+        ("Service", r#"externalName: "db""#, json!({"externalName": "db"})),
+        ("Service", r#"type: "ExternalName""#, json!({"type": "ExternalName"})),
+        ("Service", r#"type: "NodePort""#, json!({"type": "NodePort"})),
+        ("Service", r#"type: "LoadBalancer""#, json!({"type": "LoadBalancer"})),
+        ("Service", r#"loadBalancerIP: "1.2.3.4""#, json!({"loadBalancerIP": "1.2.3.4"})),
+        ("Service", r#"loadBalancerClass: "a/b""#, json!({"loadBalancerClass": "a/b"})),
+        ("Service", r#"clusterIP: "10.0.0.10""#, json!({"clusterIP": "10.0.0.10"})),
+        ("Service", "ports[0].nodePort: 30000", json!({"ports": [{"port": 80, "nodePort": 30000}]})),
+        ("PersistentVolumeClaim", r#"volumeName: "theirs""#, json!({"volumeName": "theirs"})),
+        ("PersistentVolumeClaim", "selector: {}", json!({"selector": {}})),
+        (
+            "PersistentVolumeClaim",
+            r#"dataSource: {"kind":"PersistentVolumeClaim","name":"theirs"}"#,
+            json!({"dataSource": {"kind": "PersistentVolumeClaim", "name": "theirs"}}),
+        ),
+        ("PersistentVolumeClaim", "dataSourceRef: {}", json!({"dataSourceRef": {}})),
+    ] {
+        assert_eq!(checked(kind, &spec), refused(&format!("{path} is not for a plugin to say")));
+    }
+}
+
 const RBAC: &str = "rbac.authorization.k8s.io";
 
 fn role(rules: &Value) -> Value {
-    json!({"apiVersion": format!("{RBAC}/v1"), "kind": "Role", "metadata": {"name": "r"}, "rules": rules})
+    json!({"apiVersion": format!("{RBAC}/v1"), "kind": "Role", "metadata": {"name": "train-r"}, "rules": rules})
 }
 
 fn binding(role: &Value, subject: &Value) -> Value {
     json!({
-        "apiVersion": format!("{RBAC}/v1"), "kind": "RoleBinding", "metadata": {"name": "b"},
+        "apiVersion": format!("{RBAC}/v1"), "kind": "RoleBinding", "metadata": {"name": "train-b"},
         "roleRef": role, "subjects": [subject],
     })
 }
@@ -778,27 +869,68 @@ fn a_binding_is_of_the_plans_role_to_the_jobs_account() {
     let account = |name: &str| json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}});
     let of = |kind: &str, name: &str| json!({"apiGroup": RBAC, "kind": kind, "name": name});
     let to = |name: &str, namespace: &str| json!({"kind": "ServiceAccount", "name": name, "namespace": namespace});
-    let bound = |binding: Value| objects(&[account("a"), role(&json!([])), binding], &json!({}));
-    assert_eq!(bound(binding(&of("Role", "r"), &to("a", "ns"))), Ok(()));
-    assert_eq!(bound(binding(&of("Role", "r"), &to("users-account", "ns"))), Ok(()));
+    let bound = |binding: Value| objects(&[account("train-a"), role(&json!([])), binding], &json!({}));
+    assert_eq!(bound(binding(&of("Role", "train-r"), &to("train-a", "ns"))), Ok(()));
+    assert_eq!(bound(binding(&of("Role", "train-r"), &to("users-account", "ns"))), Ok(()));
     let role_fault = |role: &Value| refused(&format!("objects[2].object.roleRef: {role} is not a role of the plan"));
-    for role in [of("Role", "admin"), of("ClusterRole", "r"), of("ClusterRole", "cluster-admin")] {
-        assert_eq!(bound(binding(&role, &to("a", "ns"))), role_fault(&role));
+    for role in [of("Role", "admin"), of("ClusterRole", "train-r"), of("ClusterRole", "cluster-admin")] {
+        assert_eq!(bound(binding(&role, &to("train-a", "ns"))), role_fault(&role));
     }
     for subject in [
         to("default", "ns"),
-        to("a", "kube-system"),
-        to("a", ""),
+        to("train-a", "kube-system"),
+        to("train-a", ""),
         json!({"kind": "Group", "apiGroup": RBAC, "name": "system:authenticated"}),
-        json!({"kind": "User", "name": "a", "namespace": "ns"}),
+        json!({"kind": "User", "name": "train-a", "namespace": "ns"}),
     ] {
         let expected = format!("objects[2].object.subjects[0]: {subject} is not a service account of the job");
-        assert_eq!(bound(binding(&of("Role", "r"), &subject)), refused(&expected));
+        assert_eq!(bound(binding(&of("Role", "train-r"), &subject)), refused(&expected));
     }
     let mut planned = good();
     planned.objects.push(Object { existing: ObjectExisting::UseAny, ..object(&role(&json!([]))) });
     let expected = r#"objects[0].existing: "UseAny" is not for a plugin to say"#;
     assert_eq!(checked_by(&planned, &with_kinds(&json!({}))), refused(expected), "nobody knows what is in it");
+}
+
+/// They are made one after the other: what comes later may never come.
+#[test]
+fn an_object_leans_on_those_before_it_only() {
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "train-a"}});
+    let reference = json!({"apiGroup": RBAC, "kind": "Role", "name": "train-r"});
+    let subject = json!({"kind": "ServiceAccount", "name": "train-a", "namespace": "ns"});
+    let (role, binding) = (role(&json!([])), binding(&reference, &subject));
+    for (all, expected) in [
+        (vec![&account, &role, &binding], Ok(())),
+        (
+            vec![&account, &binding, &role],
+            refused(&format!("objects[1].object.roleRef: {reference} is not a role of the plan")),
+        ),
+        (
+            vec![&role, &binding, &account],
+            refused(&format!("objects[1].object.subjects[0]: {subject} is not a service account of the job")),
+        ),
+    ] {
+        let all: Vec<_> = all.into_iter().cloned().collect();
+        assert_eq!(objects(&all, &json!({})), expected);
+    }
+}
+
+#[test]
+fn what_another_has_is_used_where_v1_does_so() {
+    for (api_version, kind, is_shared) in [
+        ("v1", "ConfigMap", true),
+        ("v1", "ServiceAccount", true),
+        ("v1", "Service", false),
+        ("v1", "PersistentVolumeClaim", false),
+        ("apps/v1", "Deployment", false),
+    ] {
+        let named = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "train-x"}});
+        let mut planned = good();
+        planned.objects.push(Object { existing: ObjectExisting::UseAny, ..object(&named) });
+        let expected = refused(r#"objects[0].existing: "UseAny" is not for a plugin to say"#);
+        let expected = if is_shared { Ok(()) } else { expected };
+        assert_eq!(checked_by(&planned, &with_kinds(&json!({}))), expected, "{kind}");
+    }
 }
 
 /// What is checked is what will be made: an object is completed first.
@@ -811,23 +943,23 @@ fn a_fill_of_an_object_gets_around_nothing() {
         checked_by(&planned, &with_kinds(&json!({})))
     };
     let literal = |text: &str| Content::Text(vec![Piece::Literal(text.into())]);
-    let while_one_runs = Content::Text(vec![Piece::Literal("x".into()), Piece::Each(each("Worker", "/", true))]);
+    let while_one_runs = Content::Text(vec![Piece::Literal("train-x".into()), Piece::Each(each("Worker", "/", true))]);
     let names = Content::Strings(each("Worker", "", false));
     let commands = json!([{"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["create"], "resourceNames": []}]);
     assert_eq!(fill(&role(&commands), "/rules/0/resourceNames", names), Ok(()));
     for (object, at, content, expected) in [
-        (config_map("x"), "/kind", literal("Secret"), r#"objects[0].object.kind: "v1 Secret" is not granted"#),
+        (config_map("train-x"), "/kind", literal("Secret"), r#"objects[0].object.kind: "v1 Secret" is not granted"#),
         (
-            config_map("x"),
+            config_map("train-x"),
             "/metadata/namespace",
             literal("kube-system"),
             r#"objects[0].object.metadata.namespace: "kube-system" is not for a plugin to say"#,
         ),
         (
-            config_map("x"),
+            config_map("train-x"),
             "/metadata/name",
             while_one_runs,
-            r#"objects[0].object.metadata.name: "x/train-worker-0" is not a name of an object"#,
+            r#"objects[0].object.metadata.name: "train-x/train-worker-0" is not a name of an object"#,
         ),
         (
             role(&json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}])),
@@ -836,13 +968,13 @@ fn a_fill_of_an_object_gets_around_nothing() {
             r#"objects[0].object.rules[0]: {"apiGroups":[""],"resources":["secrets"],"verbs":["get"]} is not granted"#,
         ),
         (
-            config_map("x"),
+            config_map("train-x"),
             "/nowhere/x",
             literal(""),
             r#"objects[0].object: there is no "/nowhere/x" in the object that is to be filled"#,
         ),
         (
-            config_map("x"),
+            config_map("train-x"),
             "/data",
             Content::Text(vec![Piece::Rank(0)]),
             "objects[0].object: an object belongs to no replica, so it has no rank and no address of its own",
@@ -875,7 +1007,7 @@ fn a_plan_is_as_small_as_it_says() {
             let data = "x".repeat(size);
             plan.objects = (0..count)
                 .map(|index| {
-                    let mut config = config_map(&format!("c{index}"));
+                    let mut config = config_map(&format!("train-{index}"));
                     config["data"] = json!({"a": data});
                     object(&config)
                 })
@@ -891,8 +1023,8 @@ fn a_plan_is_as_small_as_it_says() {
         (listed(1024, 1000), refused("replicas[0]: 2074625 bytes are more than 131840")),
         (listed(1025, 1), refused("replicas[0].env[0].value: 1025 pieces are more than 1024")),
         (config(1_000_000, 6), Ok(())),
-        (config(1_600_000, 1), refused("objects[0].object: 1600079 bytes are more than 1572864")),
-        (config(1_000_000, 7), refused("objects: 7000553 bytes are more than 6291456")),
+        (config(1_600_000, 1), refused("objects[0].object: 1600084 bytes are more than 1572864")),
+        (config(1_000_000, 7), refused("objects: 7000588 bytes are more than 6291456")),
         (config(1, 65), refused("objects: 65 objects are more than 64")),
         (broken(|plan| plan.ssh_keys = vec!["x".into(); 17]), refused("ssh_keys: 17 keys are more than 16")),
         (
@@ -913,10 +1045,10 @@ fn a_text_in_json_is_not_deep() {
     for (depth, expected) in [
         (62, Ok(())),
         (64, refused("objects[0].object: 65 levels are more than 64")),
-        (10_000, refused("objects[0].object: not a JSON object: recursion limit exceeded at line 1 column 700")),
+        (10_000, refused("objects[0].object: not a JSON object: recursion limit exceeded at line 1 column 704")),
     ] {
         let (open, close) = (r#"{"a":"#.repeat(depth), "}".repeat(depth));
-        let metadata = r#""metadata":{"name":"x"}"#;
+        let metadata = r#""metadata":{"name":"train"}"#;
         let json = format!(r#"{{"apiVersion":"v1","kind":"ConfigMap",{metadata},"data":{open}1{close}}}"#);
         let object = Object { object: Fragment { json, fills: vec![] }, ..object(&json!({})) };
         assert_eq!(broken(|plan| plan.objects.push(object)), expected, "{depth}");

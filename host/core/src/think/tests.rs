@@ -602,18 +602,26 @@ fn scaling_down_takes_the_highest() {
 #[test]
 fn an_object_of_another_is_used_or_in_the_way() {
     use ObjectExisting::{KeepOurs, UpdateOurs, UseAny};
-    let planner = |existing| with_objects(&[("first", UpdateOurs), ("taken", existing), ("last", UpdateOurs)]);
-    let told = r#"Warning ErrResourceExists: Resource "taken" of TestJobKind "ConfigMap" already exists and is not managed by TestJob"#;
-    let all = ["+object first", "+object taken", "+object last"];
-    let on = vec![(config_map(), "taken".to_owned())];
+    let planner =
+        |existing| with_objects(&[("train-first", UpdateOurs), ("train-taken", existing), ("train-last", UpdateOurs)]);
+    let told = r#"Warning ErrResourceExists: Resource "train-taken" of TestJobKind "ConfigMap" already exists and is not managed by TestJob"#;
+    let all = ["+object train-first", "+object train-taken", "+object train-last"];
+    let on = vec![(config_map(), "train-taken".to_owned())];
     for (name, existing, controller, expected, events, others) in [
-        ("nobody's, to be used", UseAny, "", vec!["+object first", "+object last"], vec![], on.clone()),
-        ("another's, to be used", UseAny, "other-uid", vec!["+object first", "+object last"], vec![], on.clone()),
-        ("nobody's, in the way", KeepOurs, "", vec!["+object first"], vec![told], on.clone()),
-        ("another's, in the way", UpdateOurs, "other-uid", vec!["+object first"], vec![told], on),
+        ("nobody's, to be used", UseAny, "", vec!["+object train-first", "+object train-last"], vec![], on.clone()),
+        (
+            "another's, to be used",
+            UseAny,
+            "other-uid",
+            vec!["+object train-first", "+object train-last"],
+            vec![],
+            on.clone(),
+        ),
+        ("nobody's, in the way", KeepOurs, "", vec!["+object train-first"], vec![told], on.clone()),
+        ("another's, in the way", UpdateOurs, "other-uid", vec!["+object train-first"], vec![told], on),
         ("ours, which the store does not know yet", UpdateOurs, "job-uid", all.into(), vec![], vec![]),
     ] {
-        let observed = with_names(with_services(seen(5, all_pods_but_the_last())), &[("taken", controller)]);
+        let observed = with_names(with_services(seen(5, all_pods_but_the_last())), &[("train-taken", controller)]);
         let thought = pass(&planner(existing), &started(json!({})), &observed);
         let makes: Vec<_> = actions(&thought).concat();
         let (objects, pods): (Vec<_>, Vec<_>) = makes.iter().partition(|action| action.starts_with("+object"));
@@ -632,11 +640,13 @@ fn all_pods_but_the_last() -> Vec<Pod> {
 
 #[test]
 fn what_is_in_the_way_deletes_nothing_and_costs_nothing() {
-    let planner = with_objects(&[("taken", ObjectExisting::KeepOurs), ("ours", ObjectExisting::UpdateOurs)]);
-    let owned = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ours"}, "data": {"a": "1"}});
+    let planner =
+        with_objects(&[("train-taken", ObjectExisting::KeepOurs), ("train-ours", ObjectExisting::UpdateOurs)]);
+    let owned =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "train-ours"}, "data": {"a": "1"}});
     let observed = |second| {
         let mut observed =
-            with_names(with_services(seen(second, all("Running"))), &[("taken", ""), ("ours", "job-uid")]);
+            with_names(with_services(seen(second, all("Running"))), &[("train-taken", ""), ("train-ours", "job-uid")]);
         observed.objects = vec![Arc::new(owned.clone())];
         observed
     };
@@ -648,8 +658,8 @@ fn what_is_in_the_way_deletes_nothing_and_costs_nothing() {
 
 #[test]
 fn an_update_keeps_what_others_wrote_beside_ours() {
-    let planner = with_objects(&[("ours", ObjectExisting::UpdateOurs)]);
-    let metadata = json!({"name": "ours", "resourceVersion": "7", "labels": {"team": "vision"}});
+    let planner = with_objects(&[("train-ours", ObjectExisting::UpdateOurs)]);
+    let metadata = json!({"name": "train-ours", "resourceVersion": "7", "labels": {"team": "vision"}});
     for (stored, expected) in [
         (json!({"data": {"a": "1", "theirs": "2"}}), vec![]),
         (json!({"data": {"a": "0"}}), vec![json!({"data": {"a": "1"}})]),
