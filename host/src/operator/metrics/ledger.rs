@@ -42,7 +42,9 @@ impl Account {
         // A version that is out of use may come back, and counts on. With no other handle nobody counts any more.
         let (there, gone) = self.versions.drain(..).partition(|version| Arc::strong_count(version) > 1);
         self.versions = there;
-        gone.iter().for_each(|version: &Arc<Counters>| self.gone.absorb(version));
+        for version in &gone {
+            self.gone.absorb(version);
+        }
         self.versions.iter().chain([&self.gone]).cloned().collect()
     }
 }

@@ -109,7 +109,7 @@ async fn what_cannot_be_used_hides_no_good_signature() {
     let (ours, rig, manifest) = rig().await;
     let list = format!("/v2/a/referrers/{manifest}");
     for each in bad(&rig) {
-        rig.lists(&list, &[each.clone()]);
+        rig.lists(&list, std::slice::from_ref(&each));
         let (reason, text) = rig.fault(":1").await;
         assert_eq!(reason, "Signature", "{each}: {text}");
         let good = is(rig.bundle(&ours, manifest), BUNDLE);
