@@ -35,8 +35,8 @@ pub fn child() -> ExitCode {
 
 /// What it ends with.
 pub(super) fn status() -> u8 {
-    let compiled = prepare().map_err(|error| (error, UNFIT)).and_then(|(engine, bytes)| {
-        let code = engine.precompile_component(&bytes).map_err(|error| (error, 1))?;
+    let compiled = prepare().map_err(|error| (error, UNFIT)).and_then(|engine| {
+        let code = precompile(&engine).map_err(|error| (error, 1))?;
         io::stdout().write_all(&code).map_err(|error| (error.into(), UNFIT))
     });
     match compiled {
@@ -50,12 +50,18 @@ pub(super) fn status() -> u8 {
 }
 
 /// All that has nothing to do with what the bytes are.
-fn prepare() -> wasmtime::Result<(wasmtime::Engine, Vec<u8>)> {
-    let (mut input, mut header, mut bytes) = (io::stdin(), [0; 16], Vec::new());
-    input.read_exact(&mut header)?;
+fn prepare() -> wasmtime::Result<wasmtime::Engine> {
+    let mut header = [0; 16];
+    io::stdin().read_exact(&mut header)?;
     confine(read_header(header))?;
-    input.take(Cap::Bytes.limit() + 1).read_to_end(&mut bytes)?;
-    Ok((wasmtime::Engine::new(&engine::base())?, bytes))
+    wasmtime::Engine::new(&engine::base())
+}
+
+/// Its bytes count, too: who has no room for them has none to compile them.
+fn precompile(engine: &wasmtime::Engine) -> wasmtime::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    io::stdin().take(Cap::Bytes.limit() + 1).read_to_end(&mut bytes)?;
+    engine.precompile_component(&bytes)
 }
 
 /// Seconds and bytes, for the child to confine itself.
