@@ -1,7 +1,9 @@
 //! Components of the contract's world made from core modules written by hand: a guest that behaves, whose parts a test
 //! replaces.
 
-use trainyard_core::contract::{Description, Kind};
+mod plan;
+
+use trainyard_core::contract::{Description, JobPlan, Kind};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -23,6 +25,8 @@ pub(super) struct Guest {
     pub(super) describe: Option<&'static str>,
     pub(super) default: Option<&'static str>,
     pub(super) plan: &'static str,
+    /// Of `plan`, in place of its body.
+    pub(super) answer: Option<JobPlan>,
     pub(super) assess: &'static str,
     pub(super) realloc: &'static str,
 }
@@ -49,6 +53,7 @@ impl Guest {
             describe: None,
             default: None,
             plan: ZEROS,
+            answer: None,
             assess: ZEROS,
             realloc: REALLOC,
         }
@@ -61,7 +66,12 @@ impl Guest {
         let patch = data.put(&patch);
         let description = lower(&mut data, &self.description);
         let description = data.put(&description);
-        let Self { imports, pages, fields, plan, assess, realloc, .. } = self;
+        let answer = self.answer.as_ref().map(|answer| {
+            let answer = plan::lower(&mut data, answer);
+            format!("(i32.const {})", data.put(&answer))
+        });
+        let plan = answer.unwrap_or_else(|| self.plan.to_owned());
+        let Self { imports, pages, fields, assess, realloc, .. } = self;
         let describe = self.describe.map_or_else(|| format!("(i32.const {description})"), ToOwned::to_owned);
         let default = self.default.map_or_else(|| format!("(i32.const {patch})"), ToOwned::to_owned);
         let bytes: String = data.0.iter().map(|byte| format!("\\{byte:02x}")).collect();

@@ -3,6 +3,7 @@
 
 mod bad_answers;
 mod bad_bytes;
+mod bad_plans;
 mod bombs;
 mod churn;
 mod greedy;
@@ -147,10 +148,11 @@ fn call_all_the_time(healthy: &Plugin, calls: &Calls, stopped: Receiver<()>) {
 }
 
 fn run(engine: &Engine, calls: &AtomicU64, calling: &thread::ScopedJoinHandle<'_, ()>) -> usize {
-    let cases: Vec<_> = [greedy::cases(), bad_answers::cases(), bad_bytes::cases(), bombs::cases(), churn::cases()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let cases: Vec<_> =
+        [greedy::cases(), bad_answers::cases(), bad_bytes::cases(), bad_plans::cases(), bombs::cases(), churn::cases()]
+            .into_iter()
+            .flatten()
+            .collect();
     let before = resident();
     println!("{:<4} {:<58} {:<18} {:>7} healthy calls", "", "hostile plugin", "ends with", "memory");
     let mut wrong = vec![];
