@@ -70,9 +70,8 @@ fn of_pods() -> Vec<Case> {
             "41i",
             "a mount that the node shares",
             |plan| {
-                plan.replicas[0]
-                    .mounts
-                    .push(mount(&json!({"name": "x", "mountPath": "/x", "mountPropagation": "Bidirectional"})))
+                let shared = json!({"name": "x", "mountPath": "/x", "mountPropagation": "Bidirectional"});
+                plan.replicas[0].mounts.push(mount(&shared));
             },
             "replicas[0].mounts[0]",
         ),
