@@ -7,6 +7,7 @@
 mod container;
 mod defaults;
 mod object;
+mod pod;
 mod rbac;
 mod rendered;
 mod replica;

@@ -1,4 +1,4 @@
-//! Containers that a plugin brings along: init containers, and those of extra objects that have pods.
+//! Containers that a plugin brings along: init containers, and those of the pods of extra objects.
 
 use std::collections::BTreeSet;
 
@@ -179,72 +179,6 @@ fn check_capabilities(capabilities: &Value, scope: &Scope<'_>) -> Checked {
         let is_granted = scope.allowed.grants.capabilities.iter().any(|granted| added == granted.as_str());
         if is_granted { Ok(()) } else { Err(not_granted(added)) }
     })
-}
-
-/// A pod of an extra object: every JSON object with a list of containers is one.
-pub(super) fn check_pods(object: &Value, scope: &Scope<'_>) -> Checked {
-    match object {
-        Value::Object(fields) => {
-            if fields.contains_key("containers") {
-                check_pod(object, scope)?;
-            }
-            fields.iter().try_for_each(|(field, value)| within(field, check_pods(value, scope)))
-        }
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .try_for_each(|(index, item)| within(&format!("[{index}]"), check_pods(item, scope))),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
-    }
-}
-
-const NAMESPACES: [(&str, HostNamespace); 3] =
-    [("hostNetwork", HostNamespace::Network), ("hostPID", HostNamespace::Pid), ("hostIPC", HostNamespace::Ipc)];
-
-/// What a pod of an extra object may say. All else gives power over nodes or over others' pods.
-const POD: [&str; 13] = [
-    "activeDeadlineSeconds",
-    "automountServiceAccountToken",
-    "containers",
-    "enableServiceLinks",
-    "hostIPC",
-    "hostNetwork",
-    "hostPID",
-    "initContainers",
-    "restartPolicy",
-    "securityContext",
-    "serviceAccount",
-    "serviceAccountName",
-    "volumes",
-];
-
-fn check_pod(pod: &Value, scope: &Scope<'_>) -> Checked {
-    let is_users = |(field, value): &(&String, &Value)| {
-        scope.job.replicas.iter().any(|spec| spec.template.pointer(&format!("/spec/{field}")) == Some(*value))
-    };
-    let mut others = pod.as_object().into_iter().flatten().filter(|(field, _)| !POD.contains(&field.as_str()));
-    if let Some((field, value)) = others.find(|other| !is_users(other)) {
-        return within(field, Err(forbidden(value)));
-    }
-    if let Some(token) = pod.get("automountServiceAccountToken").filter(|value| **value != false) {
-        return within("automountServiceAccountToken", Err(forbidden(token)));
-    }
-    for (field, namespace) in NAMESPACES {
-        let is_granted = scope.allowed.grants.host_namespaces.contains(&namespace);
-        if let Some(value) = pod.get(field).filter(|value| **value != false && !is_granted) {
-            return within(field, Err(not_granted(value)));
-        }
-    }
-    for field in ["serviceAccountName", "serviceAccount"].into_iter().filter(|field| pod.get(field).is_some()) {
-        reference(pod, field, |name| scope.has_service_account(name))?;
-    }
-    within("securityContext", check_context(pod.get("securityContext").unwrap_or(&Value::Null), scope))?;
-    each_item(pod, "volumes", |volume| volume::check(volume, scope))?;
-    let volumes = json::items(pod, "/volumes").iter().map(|volume| json::text(volume, "/name").to_owned()).collect();
-    let containers = Containers { scope, volumes: &volumes, replica_type: None };
-    ["containers", "initContainers"]
-        .into_iter()
-        .try_for_each(|list| each_item(pod, list, |container| containers.check(container)))
 }
 
 /// As Kubernetes has it: printable, and no `=`.

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::scope::Scope;
 use super::{
-    Checked, Fault, PlanFault, at, container, each_item, forbidden, invalid, no_twins, only, quoted, rbac, size, valid,
-    within,
+    Checked, Fault, PlanFault, at, each_item, forbidden, invalid, no_twins, only, pod, quoted, rbac, size, valid,
+    volume, within,
 };
 use crate::contract::{JobPlan, Object, ObjectExisting, ObjectKind};
 use crate::fill::Filler;
@@ -49,6 +49,10 @@ fn check_one(planned: &Object, object: &Value, scope: &Scope<'_>) -> Checked {
     }
     within("object.metadata", check_metadata(object.get("metadata").unwrap_or(&Value::Null)))?;
     let name = json::text(object, "/metadata/name");
+    // The host's own would be taken for made.
+    if kind.api_version == "v1" && matches!(kind.kind.as_str(), "Pod" | "Service") && scope.is_hosts(name) {
+        return within("object.metadata.name", Err(forbidden(&name.into())));
+    }
     let is_jobs = scope.owns(name) || (kind.kind == "ServiceAccount" && scope.is_users_account(name));
     within("object.metadata.name", valid(is_jobs, name, OF_JOB))?;
     // Whoever uses another's role, secret or claim does not know what is in it. Accounts and config maps v1 shares, too.
@@ -73,10 +77,7 @@ fn check_content(kind: &ObjectKind, object: &Value, scope: &Scope<'_>) -> Checke
             within("spec", check_service(object.get("spec").unwrap_or(&Value::Null)))?;
             only(object, &["apiVersion", "kind", "metadata", "spec"], forbidden)
         }
-        ("v1", "PersistentVolumeClaim") => {
-            within("spec", only(object.get("spec").unwrap_or(&Value::Null), &CLAIM, forbidden))?;
-            only(object, &["apiVersion", "kind", "metadata", "spec"], forbidden)
-        }
+        ("v1", "PersistentVolumeClaim") => volume::check_claim(object),
         (_, "HorizontalPodAutoscaler") => {
             let at = "/spec/scaleTargetRef";
             let target = object.pointer(at).unwrap_or(&Value::Null);
@@ -87,13 +88,10 @@ fn check_content(kind: &ObjectKind, object: &Value, scope: &Scope<'_>) -> Checke
         }
         _ => match object.get("status") {
             Some(status) => within("status", Err(forbidden(status))),
-            None => container::check_pods(object, scope),
+            None => pod::check(object, scope),
         },
     }
 }
-
-/// Neither a volume that is there nor a copy of one: what is in it is somebody's.
-const CLAIM: [&str; 4] = ["accessModes", "resources", "storageClassName", "volumeMode"];
 
 /// It is reached from within the cluster, at an address that the cluster gives it.
 fn check_service(spec: &Value) -> Checked {
@@ -119,10 +117,15 @@ fn check_service(spec: &Value) -> Checked {
 
 /// Of the metadata a plan says name, labels and annotations; the rest is the host's and the API server's.
 fn check_metadata(metadata: &Value) -> Checked {
-    only(metadata, &["annotations", "labels", "name"], forbidden)?;
     let name = json::text(metadata, "/name");
     let is_name = name.len() <= MAX_NAME && name.split('.').all(name::is_dns_label);
     within("name", valid(is_name, name, "a name of an object"))?;
+    check_labels(metadata)
+}
+
+/// Of labels and annotations each is a plain one.
+pub(super) fn check_labels(metadata: &Value) -> Checked {
+    only(metadata, &["annotations", "labels", "name"], forbidden)?;
     ["labels", "annotations"].into_iter().try_for_each(|map| {
         let value = metadata.get(map).unwrap_or(&Value::Null);
         match value {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Allowed;
-use crate::contract::{JobPlan, Kind};
+use crate::contract::{JobPlan, Kind, Network};
 use crate::grants;
 use crate::job::{Job, ReplicaSpec};
 use crate::json;
@@ -69,6 +69,12 @@ impl Scope<'_> {
             let found = ["/apiVersion", "/kind", "/metadata/name"].map(|at| json::text(object, at));
             found == [api_version, kind, name]
         })
+    }
+
+    /// Whether the host gives that name to pods or services of the job.
+    pub(super) fn is_hosts(&self, name: &str) -> bool {
+        let is_shared = self.plan.network == Network::SharedService && name == self.job.name;
+        is_shared || self.has_pod(name)
     }
 
     /// Whether the job has, or may come to have, a pod of that name.

@@ -801,6 +801,66 @@ fn services_and_claims_reach_nothing_that_is_there() {
     }
 }
 
+/// What a controller makes from a template is held to what holds for the plan's own.
+#[test]
+fn what_is_made_from_a_template_has_no_more_power() {
+    let set = |template: &Value, claim: &Value| {
+        let mut pod = json!({"metadata": {"labels": {"app": "x"}}, "spec": {"containers": []}});
+        json::merge(&mut pod, template);
+        let spec = json!({"template": pod, "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": claim}]});
+        let set = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "train-x"}, "spec": spec});
+        let checked = objects(&[set], &json!({"volumes": ["ephemeral"]}));
+        checked.map_err(|fault| fault.strip_prefix("objects[0].object.spec.").unwrap_or(&fault).to_owned())
+    };
+    let none = json!({});
+    assert_eq!(set(&none, &json!({"accessModes": ["ReadWriteOnce"]})), Ok(()));
+    let theirs = json!({"volumeName": "theirs"});
+    let ephemeral = json!({"name": "v", "ephemeral": {"volumeClaimTemplate": {"spec": theirs}}});
+    for (template, claim, expected) in [
+        (&none, &theirs, r#"volumeClaimTemplates[0].spec.volumeName: "theirs""#),
+        (
+            &json!({"metadata": {"annotations": {"k8s.v1.cni.cncf.io/networks": "admin"}}}),
+            &none,
+            r#"template.metadata.annotations: "k8s.v1.cni.cncf.io/networks""#,
+        ),
+        (
+            &json!({"metadata": {"ownerReferences": [{"name": "x"}]}}),
+            &none,
+            r#"template.metadata.ownerReferences: [{"name":"x"}]"#,
+        ),
+        (
+            &json!({"spec": {"volumes": [ephemeral]}}),
+            &none,
+            r#"template.spec.volumes[0].ephemeral.volumeClaimTemplate.spec.volumeName: "theirs""#,
+        ),
+    ] {
+        assert_eq!(set(template, claim), refused(&format!("{expected} is not for a plugin to say")));
+    }
+    let volume =
+        volume(&json!({"ephemeral": {"volumeClaimTemplate": {"spec": theirs}}}), &json!({"volumes": ["ephemeral"]}));
+    let path = "ephemeral.volumeClaimTemplate.spec.volumeName";
+    assert_eq!(volume, refused(&format!(r#"{path}: "theirs" is not for a plugin to say"#)));
+}
+
+/// It would be taken for the replica's, which then has none.
+#[test]
+fn no_object_takes_the_name_of_a_replica() {
+    let named = |name: &str, network: Network| {
+        let mut planned = JobPlan { network, ..good() };
+        let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": {}});
+        planned.objects.push(object(&service));
+        checked_by(&planned, &with_kinds(&json!({})))
+    };
+    let (each, shared) = (Network::ServicePerReplica, Network::SharedService);
+    for (name, network) in [("train", shared), ("train-master-0", each), ("train-worker-1", each)] {
+        let expected = format!("objects[0].object.metadata.name: {name:?} is not for a plugin to say");
+        assert_eq!(named(name, network), refused(&expected));
+    }
+    for name in ["train", "train-worker", "train-master-0-x"] {
+        assert_eq!(named(name, each), Ok(()), "{name}");
+    }
+}
+
 const RBAC: &str = "rbac.authorization.k8s.io";
 
 fn role(rules: &Value) -> Value {

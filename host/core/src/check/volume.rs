@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::container::{FIELD, is_downward};
 use super::scope::Scope;
-use super::{Checked, each_item, invalid, not_granted, only, valid, within};
+use super::{Checked, each_item, forbidden, invalid, not_granted, only, valid, within};
 use crate::grants;
 use crate::json;
 use crate::name;
@@ -37,9 +37,21 @@ fn check_source(kind: &str, source: &Value, scope: &Scope<'_>) -> Checked {
             let mut parts = part.as_object().into_iter().flatten();
             parts.try_for_each(|(kind, part)| within(kind, check_projected(kind, part, scope)))
         }),
-        _ if scope.allowed.grants.volumes.iter().any(|granted| granted == kind) => Ok(()),
+        _ if scope.allowed.grants.volumes.iter().any(|granted| granted == kind) => {
+            match source.get("volumeClaimTemplate") {
+                Some(claim) => within("volumeClaimTemplate", check_claim(claim)),
+                None => Ok(()),
+            }
+        }
         _ => Err(not_granted(source)),
     }
+}
+
+/// A claim, or the template of one: neither of a volume that is there nor of a copy, for what is in it is somebody's.
+pub(super) fn check_claim(claim: &Value) -> Checked {
+    only(claim, &["apiVersion", "kind", "metadata", "spec"], forbidden)?;
+    let spec = claim.get("spec").unwrap_or(&Value::Null);
+    within("spec", only(spec, &["accessModes", "resources", "storageClassName", "volumeMode"], forbidden))
 }
 
 fn check_projected(kind: &str, part: &Value, scope: &Scope<'_>) -> Checked {
