@@ -168,11 +168,16 @@ fn missing_pods(filler: &Filler<'_>, plan: &ReplicaPlan, types: &Types<'_>, most
     let template = types.spec.template.pointer("/spec/restartPolicy").and_then(Value::as_str);
     let overwrites_restart_policy = template.is_some_and(|policy| !policy.is_empty());
     let missing = (0..types.spec.replicas).filter(|index| !types.pods.contains_key(index));
+    let missing: Vec<_> = missing.take(most).collect();
+    if missing.is_empty() {
+        return Ok(Batch::new());
+    }
+    let plan = render::settled(filler, plan)?;
     let create = |index| {
-        let pod = render::pod(filler, types.spec, plan, index)?;
+        let pod = render::pod(filler, types.spec, &plan, index)?;
         Ok(Action::CreatePod { pod, overwrites_restart_policy, keeps_scheduler: false })
     };
-    missing.take(most).map(create).collect()
+    missing.into_iter().map(create).collect()
 }
 
 fn are_open(gates: &[Gate], census: &Census<'_>) -> bool {

@@ -75,6 +75,16 @@ impl Filler<'_> {
         pieces.iter().map(|piece| self.piece(piece, this)).collect()
     }
 
+    /// The same pieces, with what is alike for all replicas said once: a list of all of them in each of them grows with the
+    /// square of their number.
+    pub fn settled(&self, pieces: &[Piece]) -> Result<Vec<Piece>, FillError> {
+        let settle = |piece: &Piece| match piece {
+            Piece::Each(each) if !each.running_only => self.piece(piece, None).map(Piece::Literal),
+            other => Ok(other.clone()),
+        };
+        pieces.iter().map(settle).collect()
+    }
+
     /// Parses a fragment and writes into its holes.
     pub fn fragment(&self, fragment: &Fragment, what: &str, this: Option<&ReplicaId>) -> Result<Value, FillError> {
         let mut value = json(&fragment.json, what)?;
@@ -244,7 +254,10 @@ mod tests {
             let this = id("Worker", 1);
             let text = |addresses| {
                 with(addresses, Network::ServicePerReplica, |filler| {
-                    filler.text(std::slice::from_ref(&piece), Some(&this))
+                    let settled = filler.settled(std::slice::from_ref(&piece)).unwrap();
+                    let text = filler.text(std::slice::from_ref(&piece), Some(&this));
+                    assert_eq!(filler.text(&settled, Some(&this)), text, "{name}");
+                    text
                 })
             };
             assert_eq!((text(&cluster).unwrap(), text(&local).unwrap()), (in_cluster.into(), here.into()), "{name}");
@@ -276,6 +289,8 @@ mod tests {
         ] {
             let found = with(&cluster, network, |filler| filler.text(std::slice::from_ref(&piece), this.as_ref()));
             assert_eq!(found, Err(error), "{piece:?}");
+            let settled = with(&cluster, network, |filler| filler.settled(std::slice::from_ref(&piece)));
+            assert_eq!(settled, Ok(vec![piece]));
         }
     }
 

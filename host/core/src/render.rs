@@ -23,6 +23,17 @@ impl Which {
     }
 }
 
+/// The same plan, for many pods.
+pub fn settled(filler: &Filler<'_>, plan: &ReplicaPlan) -> Result<ReplicaPlan, FillError> {
+    let mut plan = plan.clone();
+    for env in &mut plan.env {
+        if let EnvValue::Text(pieces) = &mut env.value {
+            *pieces = filler.settled(pieces)?;
+        }
+    }
+    Ok(plan)
+}
+
 /// The pod of a replica.
 pub fn pod(filler: &Filler<'_>, spec: &ReplicaSpec, plan: &ReplicaPlan, index: u32) -> Result<Value, FillError> {
     let this = ReplicaId { replica_type: spec.name.clone(), index };

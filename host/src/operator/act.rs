@@ -79,12 +79,16 @@ impl Actor<'_> {
     /// Answers the uid of the object that was changed; None where there was nothing to do any more.
     async fn carry_out(&self, action: &Action) -> Result<Option<String>, ApiError> {
         match action {
-            Action::CreatePod { pod, .. } => self.create::<PodObject, _>(pod, &self.stores.pods).await,
+            Action::CreatePod { pod, .. } => {
+                let done = self.api.create_for_metadata::<PodObject>(pod).await;
+                self.created(pod, done, &self.stores.pods).await
+            }
             Action::CreateService(service) => {
-                self.create::<PartialObjectMeta<_>, _>(service, &self.stores.services).await
+                let done = self.api.create_for_metadata::<PartialObjectMeta<_>>(service).await;
+                self.created(service, done, &self.stores.services).await
             }
             Action::CreateObject { object, existing } => {
-                match self.create::<DynamicObject, _>(object, &self.stores.extras.like(object)).await {
+                match self.create(object, &self.stores.extras.like(object)).await {
                     Err(ApiError::AlreadyExists(_)) if *existing == ObjectExisting::UseAny => Ok(None),
                     done => done,
                 }
@@ -92,7 +96,7 @@ impl Actor<'_> {
             Action::CreateSshKey(secret) => {
                 let mut secret = secret.clone();
                 json::merge(&mut secret, &super::ssh::new_key());
-                self.create::<DynamicObject, _>(&secret, &self.stores.extras.like(&secret)).await
+                self.create(&secret, &self.stores.extras.like(&secret)).await
             }
             Action::ReplaceObject(object) => {
                 let stored: DynamicObject = self.api.replace(object).await?;
@@ -111,9 +115,7 @@ impl Actor<'_> {
                 self.stores.extras.like(object).remove(&self.id(&target(object)));
                 Ok(gone.map(|_| text(object, "/metadata/uid").to_owned()))
             }
-            Action::CreatePodGroup(group) => {
-                self.create::<DynamicObject, _>(group, &self.stores.gangs.pod_groups).await
-            }
+            Action::CreatePodGroup(group) => self.create(group, &self.stores.gangs.pod_groups).await,
             Action::ReplacePodGroup(group) => {
                 let stored: DynamicObject = self.api.replace(group).await?;
                 Ok(Some(self.keep(stored, &self.stores.gangs.pod_groups)))
@@ -130,13 +132,26 @@ impl Actor<'_> {
         }
     }
 
+    async fn create<T: Kept<DynamicObject>>(
+        &self,
+        object: &Value,
+        store: &Store<T>,
+    ) -> Result<Option<String>, ApiError> {
+        self.created(object, self.api.create(object).await, store).await
+    }
+
     /// "Already exists" is success when the owner is this job: an earlier try made it, or the store is behind.
-    async fn create<K, T>(&self, object: &Value, store: &Store<T>) -> Result<Option<String>, ApiError>
+    async fn created<K, T>(
+        &self,
+        object: &Value,
+        done: Result<K, ApiError>,
+        store: &Store<T>,
+    ) -> Result<Option<String>, ApiError>
     where
         K: Resource + DeserializeOwned,
         T: Kept<K>,
     {
-        let refusal = match self.api.create::<K>(object).await {
+        let refusal = match done {
             Ok(stored) => return Ok(Some(self.keep(stored, store))),
             Err(ApiError::AlreadyExists(refusal)) => refusal,
             Err(error) => return Err(error),

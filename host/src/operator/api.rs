@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use http::Request as HttpRequest;
+use http::header::ACCEPT;
+use http::{HeaderValue, Request as HttpRequest};
 use kube::Client;
 use kube::core::{ApiResource, GroupVersionKind, Request, params};
 use serde::de::DeserializeOwned;
@@ -22,7 +23,10 @@ pub(super) struct Api {
 }
 
 /// Requests under way at once. Each has a connection of its own, which is kept for a while and costs memory on both sides.
-const PARALLEL: usize = 32;
+const PARALLEL: usize = 64;
+
+/// Instead of all of an object its metadata.
+const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
 /// Why a request was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +56,17 @@ impl Api {
     /// Creates an object; answers it as stored.
     pub(super) async fn create<T: DeserializeOwned>(&self, object: &Value) -> Result<T, ApiError> {
         let request = Request::new(path(object)).create(&params::PostParams::default(), object.to_string().into());
+        self.send(request).await
+    }
+
+    /// Creates an object; answers its metadata as stored. The rest is as it was sent.
+    ///
+    /// <https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches>
+    pub(super) async fn create_for_metadata<T: DeserializeOwned>(&self, object: &Value) -> Result<T, ApiError> {
+        let mut request = Request::new(path(object)).create(&params::PostParams::default(), object.to_string().into());
+        if let Ok(request) = &mut request {
+            request.headers_mut().insert(ACCEPT, HeaderValue::from_static(METADATA));
+        }
         self.send(request).await
     }
 

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
 use quick_cache::unsync::Cache;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tracing::warn;
@@ -54,7 +55,7 @@ impl Recorder {
         let objects: Vec<_> = events.iter().map(|event| self.object(job, event, now)).collect();
         let objects = objects.into_iter().filter(|object| self.may_tell(job, object, now));
         let requests = objects.map(|object| async move {
-            match self.api.create::<Value>(&object).await {
+            match self.api.create_for_metadata::<IgnoredAny>(&object).await {
                 Ok(_) | Err(ApiError::AlreadyExists(_)) => {}
                 Err(error) => {
                     let [namespace, name] = ["namespace", "name"].map(|field| text(job, &format!("/metadata/{field}")));

@@ -101,15 +101,21 @@ pub(super) fn code(error: &watcher::Error) -> Option<u16> {
     }
 }
 
-/// A pod as the API server sends it; serde drops what the host does not read, which is nearly all.
+/// A pod as the API server sends it; serde drops what the host does not read, which is nearly all. Where it sends metadata
+/// alone the pod is new.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct PodObject {
     #[serde(deserialize_with = "lean")]
     metadata: ObjectMeta,
     #[serde(default)]
     spec: PodSpec,
-    #[serde(default)]
+    #[serde(default = "new")]
     status: PodStatus,
+}
+
+/// What the API server gives to a pod that it creates.
+fn new() -> PodStatus {
+    PodStatus { phase: Some("Pending".into()), ..PodStatus::default() }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
