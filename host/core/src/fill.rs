@@ -78,9 +78,9 @@ impl Filler<'_> {
     /// The same pieces, with what is alike for all replicas said once: a list of all of them in each of them grows with the
     /// square of their number.
     pub fn settled(&self, pieces: &[Piece]) -> Result<Vec<Piece>, FillError> {
-        let settle = |piece: &Piece| match piece {
-            Piece::Each(each) if !each.running_only => self.piece(piece, None).map(Piece::Literal),
-            other => Ok(other.clone()),
+        let settle = |piece: &Piece| {
+            let is_alike = matches!(piece, Piece::Each(each) if !each.running_only);
+            if is_alike { self.piece(piece, None).map(Piece::Literal) } else { Ok(piece.clone()) }
         };
         pieces.iter().map(settle).collect()
     }
