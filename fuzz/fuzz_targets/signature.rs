@@ -4,17 +4,23 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
+use trainyard_core::grants::Pattern;
 use trainyard_fuzz::plugin::Digest;
-use trainyard_fuzz::source::{PublicKey, is_trusted};
+use trainyard_fuzz::source::{Identity, Policy, PublicKey, is_trusted};
 
-static KEYS: LazyLock<Vec<PublicKey>> = LazyLock::new(|| {
+static POLICIES: LazyLock<[Policy; 2]> = LazyLock::new(|| {
     let pems = [include_bytes!("../keys/p256.pub").as_slice(), include_bytes!("../keys/ed25519.pub")];
-    pems.map(|pem| PublicKey::parse(pem).expect("a public key")).into()
+    let keys = pems.map(|pem| PublicKey::parse(pem).expect("a public key")).into();
+    let root = include_str!("../keys/trusted_root.json").to_owned();
+    let anybody = Identity::new(Pattern("*".into()), "https://accounts.example".into(), root);
+    [Policy::Keys(keys), Policy::Identity(anybody.expect("a trusted root"))]
 });
 
 fuzz_target!(|text: &str| {
     let mut lines = text.splitn(3, '\n');
     let mut line = || lines.next().unwrap_or_default();
     let (payload, signature, bundle) = (line(), line(), line());
-    assert!(!is_trusted(&KEYS, payload, signature, bundle, Digest::of(b"")));
+    for policy in &*POLICIES {
+        assert!(!is_trusted(policy, payload, signature, bundle, Digest::of(b"")));
+    }
 });

@@ -74,8 +74,8 @@ pub mod source {
     pub use self::error::Fault;
     pub use self::manifest::{Layer, check as check_manifest};
     pub use self::reference::{Reference, Version};
-    pub use self::signature::PublicKey;
     use self::signature::Signed;
+    pub use self::signature::{Identity, Policy, PublicKey};
     use crate::plugin::Digest;
 
     /// The manifest that a component is pushed with.
@@ -90,11 +90,12 @@ pub mod source {
         Some(access.endpoints(&reference).ok()?.into_iter().next()?.url)
     }
 
-    /// Whether one of these signatures counts.
-    pub fn is_trusted(keys: &[PublicKey], payload: &str, signature: &str, bundle: &str, manifest: Digest) -> bool {
+    /// Whether one of these signatures counts; what is told of those that do not is fit for people.
+    pub fn is_trusted(policy: &Policy, payload: &str, signature: &str, bundle: &str, manifest: Digest) -> bool {
         let payload = Signed::of_payload(payload.into(), signature);
         let signed: Vec<_> = payload.into_iter().chain(Signed::of_bundle(bundle.as_bytes())).collect();
-        signature::check(keys, &signed, manifest).is_ok()
+        let judged = signature::check(policy, &signed, manifest);
+        judged.map_err(|error| super::assert_plain(&error.to_string())).is_ok()
     }
 }
 

@@ -13,7 +13,9 @@ use clap_complete::Shell;
 use crate::catalog::{Granted, Setting};
 
 pub use self::operator::{Listen, LogFormat, OperatorOptions};
-pub use self::plugin::{InspectOptions, InspectOutput, PluginCommand, PullOptions, PushOptions, RegistryOptions};
+pub use self::plugin::{
+    InspectOptions, InspectOutput, PluginCommand, PullOptions, PushOptions, RegistryOptions, TrustOptions,
+};
 
 /// `trainyard`, read.
 #[derive(Debug, Parser)]
@@ -155,7 +157,7 @@ pub struct CrdsOptions {
 #[derive(Debug)]
 pub enum Parsed {
     /// Something to do.
-    Command(Command),
+    Command(Box<Command>),
     /// Something clap has to say: help, version, a mistake.
     Say(clap::Error),
 }
@@ -169,9 +171,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Parsed {
     match parsed {
         Ok(Cli { command: Command::Operator(mut options) }) => {
             options.plugins.settings.extend(line.settings);
-            Parsed::Command(Command::Operator(options))
+            Parsed::Command(Box::new(Command::Operator(options)))
         }
-        Ok(Cli { command }) => Parsed::Command(command),
+        Ok(Cli { command }) => Parsed::Command(Box::new(command)),
         Err(said) => Parsed::Say(said),
     }
 }

@@ -28,7 +28,8 @@ pub use self::error::SpecError;
 pub use self::fetching::{Found, provenance};
 pub use self::limits::{Amount, LimitsSpec};
 pub use self::source::{
-    BundledSource, Ca, ConfigMapSource, FileSource, KeyOfConfigMap, Named, OciSource, SignatureSpec, SourceSpec,
+    BundledSource, Ca, ConfigMapSource, FileSource, IdentitySpec, KeyOfConfigMap, Named, OciSource, SignatureSpec,
+    SourceSpec, TrustedRootSource, TrustedRootSpec,
 };
 pub use self::status::{Condition, FrameworkPluginStatus, Loaded};
 

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     }
     match cli::parse(arguments) {
         Parsed::Say(said) => said.exit(),
-        Parsed::Command(command) => act(command).unwrap_or_else(|failure| {
+        Parsed::Command(command) => act(*command).unwrap_or_else(|failure| {
             tell(&failure.problems);
             ExitCode::from(failure.code)
         }),

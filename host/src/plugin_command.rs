@@ -10,13 +10,18 @@ use std::process::ExitCode;
 use std::{fs, io};
 
 use serde_json::{Value, json};
+use trainyard_core::grants::Pattern;
 
 use self::progress::Bar;
-use crate::cli::{InspectOptions, InspectOutput, PluginCommand, PullOptions, PushOptions, RegistryOptions};
+use crate::cli::{
+    InspectOptions, InspectOutput, PluginCommand, PullOptions, PushOptions, RegistryOptions, TrustOptions,
+};
 use crate::failure::{Failure, chain};
 use crate::plan::tell;
 use crate::plugin::{CompileLimits, Compiler, Engine, Limits, Plugin, names};
-use crate::source::{self, Demand, Fault, Fetched, Policy, PublicKey, Pushed, Reference, Source, SourceError};
+use crate::source::{
+    self, Demand, Fault, Fetched, Identity, Policy, PublicKey, Pushed, Reference, SignatureError, Source, SourceError,
+};
 
 /// Does what the command says.
 pub fn plugin(command: &PluginCommand) -> Result<ExitCode, Failure> {
@@ -31,7 +36,7 @@ pub fn plugin(command: &PluginCommand) -> Result<ExitCode, Failure> {
 fn push(options: &PushOptions) -> Result<(), Failure> {
     let PushOptions { file, reference, registry } = options;
     let access = login::access(registry)?;
-    let fetched = fetch(Source::File { path: file.clone(), within: None }, &[], registry)?;
+    let fetched = fetch(Source::File { path: file.clone(), within: None }, &TrustOptions::default(), registry)?;
     load(&fetched, &file.display().to_string())?;
     let bar = Bar::new("pushing");
     let Pushed { reference: pinned, digest } =
@@ -42,8 +47,8 @@ fn push(options: &PushOptions) -> Result<(), Failure> {
 }
 
 fn pull(options: &PullOptions) -> Result<(), Failure> {
-    let PullOptions { reference, output, keys, registry } = options;
-    let fetched = fetch(Source::Oci(reference.clone()), keys, registry)?;
+    let PullOptions { reference, output, trust, registry } = options;
+    let fetched = fetch(Source::Oci(reference.clone()), trust, registry)?;
     let output = output.clone().unwrap_or_else(|| default_file(reference));
     if output == Path::new("-") {
         return write(&mut io::stdout().lock(), &fetched.component).map_err(Failure::trouble);
@@ -58,8 +63,8 @@ fn pull(options: &PullOptions) -> Result<(), Failure> {
 }
 
 fn inspect(options: &InspectOptions) -> Result<(), Failure> {
-    let InspectOptions { plugin, output, keys, registry } = options;
-    let fetched = fetch(named(plugin)?, keys, registry)?;
+    let InspectOptions { plugin, output, trust, registry } = options;
+    let fetched = fetch(named(plugin)?, trust, registry)?;
     let about = about(&fetched, &load(&fetched, plugin)?)?;
     print(&match output {
         InspectOutput::Text => text(&about),
@@ -114,12 +119,10 @@ fn text(about: &Value) -> String {
     text.concat()
 }
 
-fn fetch(source: Source, keys: &[PathBuf], registry: &RegistryOptions) -> Result<Fetched, Failure> {
+fn fetch(source: Source, trust: &TrustOptions, registry: &RegistryOptions) -> Result<Fetched, Failure> {
     let is_remote = matches!(source, Source::Oci(_));
     let access = if is_remote { login::access(registry)? } else { source::Access::default() };
-    let keys = keys.iter().map(|path| key(path)).collect::<Result<Vec<_>, _>>()?;
-    let signature = if keys.is_empty() { Policy::None } else { Policy::Keys(keys) };
-    let demand = Demand { signature, digest: None };
+    let demand = Demand { signature: policy(trust)?, digest: None };
     let bar = Bar::new("pulling");
     let watch = |progress| bar.show(progress);
     let fetched = wait(source::fetch(&source, &demand, &access, None, &watch))?.map_err(failure);
@@ -127,9 +130,25 @@ fn fetch(source: Source, keys: &[PathBuf], registry: &RegistryOptions) -> Result
     fetched
 }
 
-fn key(path: &Path) -> Result<PublicKey, Failure> {
-    let pem = fs::read(path).map_err(|error| Failure::input(format!("cannot read {}: {error}", path.display())))?;
-    PublicKey::parse(&pem).map_err(|error| Failure::input(format!("{}: {error}", path.display())))
+fn policy(trust: &TrustOptions) -> Result<Policy, Failure> {
+    let TrustOptions { keys, certificate_identity, certificate_oidc_issuer, trusted_root } = trust;
+    // The three go together.
+    if let (Some(subject), Some(issuer), Some(root)) = (certificate_identity, certificate_oidc_issuer, trusted_root) {
+        let text = String::from_utf8_lossy(&read(root)?).into_owned();
+        let identity = Identity::new(Pattern(subject.clone()), issuer.clone(), text);
+        return identity.map(Policy::Identity).map_err(|error| wrong(root, &error));
+    }
+    let key = |path: &PathBuf| PublicKey::parse(&read(path)?).map_err(|error| wrong(path, &error));
+    let keys = keys.iter().map(key).collect::<Result<Vec<_>, _>>()?;
+    Ok(if keys.is_empty() { Policy::None } else { Policy::Keys(keys) })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(path).map_err(|error| Failure::input(format!("cannot read {}: {error}", path.display())))
+}
+
+fn wrong(path: &Path, error: &SignatureError) -> Failure {
+    Failure::input(format!("{}: {error}", path.display()))
 }
 
 /// What an operator would do with it.

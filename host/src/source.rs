@@ -13,6 +13,10 @@ mod push;
 mod reference;
 mod registry;
 mod signature;
+#[cfg(test)]
+#[path = "../../tests/src/sigstore.rs"]
+#[expect(unreachable_pub, reason = "of the tests of the whole program, too")]
+pub(crate) mod sigstore;
 
 use std::fs::{self, File, Metadata};
 use std::io::Read as _;
@@ -30,7 +34,7 @@ pub use self::manifest::check as check_manifest;
 pub use self::push::{Pushed, push};
 pub use self::reference::{Reference, ReferenceError, Version};
 pub use self::registry::{Progress, PushWatcher, Watcher};
-pub use self::signature::{Policy, PublicKey, SignatureError};
+pub use self::signature::{Identity, Policy, PublicKey, SignatureError};
 use crate::bundled::BUNDLED;
 use crate::plugin::{COMPONENT, Digest};
 

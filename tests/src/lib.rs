@@ -10,6 +10,7 @@ pub mod generated;
 pub mod pod_groups;
 pub mod python;
 pub mod registry;
+pub mod sigstore;
 pub mod takeover;
 mod wait;
 

@@ -38,7 +38,9 @@ plugin, or no access to it.
 Examples:
   trainyard plugin pull registry.example/team/my-framework:1.0
   trainyard plugin pull registry.example/team/my-framework@sha256:... -o my-framework.wasm
-  trainyard plugin pull --key cosign.pub registry.example/team/my-framework:1.0";
+  trainyard plugin pull --key cosign.pub registry.example/team/my-framework:1.0
+  trainyard plugin pull --certificate-identity dev@team.example --certificate-oidc-issuer https://accounts.team.example \
+    --trusted-root trusted_root.json registry.example/team/my-framework:1.0";
 
 const INSPECT_HELP: &str = "The digest is what a FrameworkPlugin pins in spec.digest.
 
@@ -71,9 +73,9 @@ pub struct PullOptions {
     /// Where to; - for standard output [default: plugin.wasm of registry.example/team/plugin]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Only if it is signed by one of these (cosign.pub; repeatable)
-    #[arg(long = "key", value_name = "FILE")]
-    pub keys: Vec<PathBuf>,
+    /// Whose signature is wanted.
+    #[command(flatten)]
+    pub trust: TrustOptions,
     /// The registry.
     #[command(flatten)]
     pub registry: RegistryOptions,
@@ -88,12 +90,29 @@ pub struct InspectOptions {
     /// Format
     #[arg(short, long, value_enum, default_value_t = InspectOutput::Text)]
     pub output: InspectOutput,
-    /// Only if it is signed by one of these (cosign.pub; repeatable)
-    #[arg(long = "key", value_name = "FILE")]
-    pub keys: Vec<PathBuf>,
+    /// Whose signature is wanted.
+    #[command(flatten)]
+    pub trust: TrustOptions,
     /// The registry.
     #[command(flatten)]
     pub registry: RegistryOptions,
+}
+
+/// Whose signature is wanted: by default nobody's.
+#[derive(Args, Debug, Default)]
+pub struct TrustOptions {
+    /// Only if it is signed by one of these (cosign.pub; repeatable)
+    #[arg(long = "key", value_name = "FILE", conflicts_with = "certificate_identity")]
+    pub keys: Vec<PathBuf>,
+    /// Only if it is signed by this subject of a certificate of Sigstore; with * at the end by one that begins so
+    #[arg(long, value_name = "SUBJECT", requires_all = ["certificate_oidc_issuer", "trusted_root"])]
+    pub certificate_identity: Option<String>,
+    /// Who says that it is this subject
+    #[arg(long, value_name = "URL", requires = "certificate_identity")]
+    pub certificate_oidc_issuer: Option<String>,
+    /// The trusted root of that Sigstore, in JSON: its authorities and logs
+    #[arg(long, value_name = "FILE", requires = "certificate_identity")]
+    pub trusted_root: Option<PathBuf>,
 }
 
 /// How a plugin is described.

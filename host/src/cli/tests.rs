@@ -4,7 +4,7 @@ use super::*;
 
 fn command(line: &str) -> Result<Command, String> {
     match parse(line.split(' ').map(OsString::from)) {
-        Parsed::Command(command) => Ok(command),
+        Parsed::Command(command) => Ok(*command),
         Parsed::Say(said) => Err(said.to_string()),
     }
 }

@@ -4,30 +4,25 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use trainyard_core::grants::Pattern;
 
-use super::{Ca, ConfigMapSource, FrameworkPluginSpec, OciSource, SourceSpec, SpecError};
+use super::{
+    Ca, ConfigMapSource, FrameworkPluginSpec, IdentitySpec, OciSource, SignatureSpec, SourceSpec, SpecError,
+    TrustedRootSpec,
+};
 use crate::plugin::Digest;
-use crate::source::{Access, Demand, DockerConfig, Login, Policy, PublicKey, Source, Version};
+use crate::source::{Access, Demand, DockerConfig, Identity, Login, Policy, PublicKey, Source, Version};
 
 /// What a spec names in the operator's namespace, as far as it is there.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    /// Those of [`SourceSpec::config_maps`], by name.
+    /// Those of [`FrameworkPluginSpec::config_maps`], by name.
     pub config_maps: BTreeMap<String, ConfigMap>,
     /// That of [`SourceSpec::pull_secret`].
     pub pull_secret: Option<Secret>,
 }
 
 impl SourceSpec {
-    /// The config maps that it needs: when one changes, so may the component.
-    pub fn config_maps(&self) -> Vec<&str> {
-        match self {
-            Self::ConfigMap(source) => vec![&source.name],
-            Self::Oci(OciSource { ca: Some(Ca::ConfigMap(ca)), .. }) => vec![&ca.name],
-            Self::Oci(_) | Self::Bundled(_) | Self::File(_) => vec![],
-        }
-    }
-
     /// The secret that it needs.
     pub fn pull_secret(&self) -> Option<&str> {
         match self {
@@ -38,6 +33,23 @@ impl SourceSpec {
 }
 
 impl FrameworkPluginSpec {
+    /// The config maps that it needs: when one changes, so may the component, or whether it is trusted.
+    pub fn config_maps(&self) -> Vec<&str> {
+        let source = match &self.source {
+            SourceSpec::ConfigMap(source) => Some(&*source.name),
+            SourceSpec::Oci(OciSource { ca: Some(Ca::ConfigMap(ca)), .. }) => Some(&*ca.name),
+            SourceSpec::Oci(_) | SourceSpec::Bundled(_) | SourceSpec::File(_) => None,
+        };
+        let signature = match &self.signature {
+            Some(SignatureSpec::Identity(identity)) => {
+                let TrustedRootSpec::ConfigMap(root) = &identity.trusted_root;
+                Some(&*root.name)
+            }
+            Some(SignatureSpec::Keys(_)) | None => None,
+        };
+        source.into_iter().chain(signature).collect()
+    }
+
     /// Where the component is. Files have to be in that folder, if there is one.
     pub fn source(&self, found: &Found, files: Option<&Path>) -> Result<Source, SpecError> {
         Ok(match &self.source {
@@ -61,18 +73,15 @@ impl FrameworkPluginSpec {
     }
 
     /// What has to be true of it.
-    pub fn demand(&self) -> Result<Demand, SpecError> {
+    pub fn demand(&self, found: &Found) -> Result<Demand, SpecError> {
         let digest = self.digest.as_deref().map(str::parse).transpose();
         let digest = digest.map_err(|error| SpecError::invalid("spec.digest", error))?;
-        let Some(signature) = &self.signature else { return Ok(Demand { digest, signature: Policy::None }) };
-        if signature.keys.is_empty() {
-            return Err(SpecError::invalid("spec.signature.keys", "there is none: nobody could have signed"));
-        }
-        let keys = signature.keys.iter().enumerate().map(|(index, key)| {
-            let wrong = |error| SpecError::invalid(format!("spec.signature.keys[{index}]"), error);
-            PublicKey::parse(key.as_bytes()).map_err(wrong)
-        });
-        Ok(Demand { digest, signature: Policy::Keys(keys.collect::<Result<_, _>>()?) })
+        let signature = match &self.signature {
+            None => Policy::None,
+            Some(SignatureSpec::Keys(keys)) => Policy::Keys(public_keys(keys)?),
+            Some(SignatureSpec::Identity(wanted)) => Policy::Identity(identity(wanted, found)?),
+        };
+        Ok(Demand { digest, signature })
     }
 
     /// How its registry is reached; of other sources nothing in particular.
@@ -102,6 +111,26 @@ pub fn provenance(source: &Source, manifest: Option<Digest>) -> String {
     }
 }
 
+fn public_keys(keys: &[String]) -> Result<Vec<PublicKey>, SpecError> {
+    if keys.is_empty() {
+        return Err(SpecError::invalid("spec.signature.keys", "there is none: nobody could have signed"));
+    }
+    let keys = keys.iter().enumerate().map(|(index, key)| {
+        let wrong = |error| SpecError::invalid(format!("spec.signature.keys[{index}]"), error);
+        PublicKey::parse(key.as_bytes()).map_err(wrong)
+    });
+    keys.collect()
+}
+
+fn identity(wanted: &IdentitySpec, found: &Found) -> Result<Identity, SpecError> {
+    let TrustedRootSpec::ConfigMap(root) = &wanted.trusted_root;
+    let field = "spec.signature.identity.trustedRoot.configMap";
+    let text = text(field, &root.name, &root.key, found)?;
+    let identity = Identity::new(Pattern(wanted.subject.clone()), wanted.issuer.clone(), text);
+    // The map may be mended, as it may come.
+    identity.map_err(|error| SpecError::absent(field, format!("ConfigMap {:?}: {error}", root.name)))
+}
+
 fn component(source: &ConfigMapSource, found: &Found) -> Result<Vec<u8>, SpecError> {
     let ConfigMapSource { name, key } = source;
     let binary = config_map("spec.source.configMap.name", name, found)?.binary_data.as_ref();
@@ -117,12 +146,16 @@ fn authorities(ca: &Ca, found: &Found) -> Result<Vec<u8>, SpecError> {
         Ca::Pem(text) => return Ok(text.clone().into_bytes()),
         Ca::ConfigMap(ca) => ca,
     };
-    let data = config_map("spec.source.oci.ca.configMap.name", &ca.name, found)?.data.as_ref();
-    let text = data.and_then(|data| data.get(&ca.key)).map(|text| text.clone().into_bytes());
+    text("spec.source.oci.ca.configMap", &ca.name, &ca.key, found).map(String::into_bytes)
+}
+
+/// What is under a key of a config map's data.
+fn text(field: &str, name: &str, key: &str, found: &Found) -> Result<String, SpecError> {
+    let data = config_map(&format!("{field}.name"), name, found)?.data.as_ref();
+    let text = data.and_then(|data| data.get(key)).cloned();
     text.ok_or_else(|| {
         let keys = keys(data.into_iter().flat_map(BTreeMap::keys));
-        let why = format!("ConfigMap {:?} has no data {:?}; {keys}", ca.name, ca.key);
-        SpecError::absent("spec.source.oci.ca.configMap.key", why)
+        SpecError::absent(format!("{field}.key"), format!("ConfigMap {name:?} has no data {key:?}; {keys}"))
     })
 }
 

@@ -119,12 +119,58 @@ pub struct FileSource {
 
 /// Whose signature is wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, transform = schema::exactly_one)]
+pub enum SignatureSpec {
+    /// Public keys as in `cosign.pub`: PEM, of ECDSA with P-256 or of Ed25519. One of them has to have signed.
+    Keys(
+        #[schemars(
+            length(min = 1, max = 16),
+            inner(length(max = 4096), regex(pattern = "-----BEGIN PUBLIC KEY-----"))
+        )]
+        Vec<String>,
+    ),
+    /// Who has to have signed without a key, as a certificate of Sigstore says.
+    Identity(Box<IdentitySpec>),
+}
+
+/// Somebody whom an issuer of identities knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(inline)]
-pub struct SignatureSpec {
-    /// Public keys as in `cosign.pub`: PEM, of ECDSA with P-256 or of Ed25519. One of them has to have signed.
-    #[schemars(length(min = 1, max = 16), inner(length(max = 4096), regex(pattern = "-----BEGIN PUBLIC KEY-----")))]
-    pub keys: Vec<String>,
+pub struct IdentitySpec {
+    /// What the certificate is for: an address of electronic mail, or the URI of a workflow or a service account. With `*` at
+    /// the end all that begin so: let nobody else have one of these.
+    #[schemars(length(min = 1, max = 2048))]
+    pub subject: String,
+    /// Who says so: `https://token.actions.githubusercontent.com`
+    #[schemars(length(min = 1, max = 2048))]
+    pub issuer: String,
+    /// The authorities and logs of the Sigstore in which it was signed.
+    pub trusted_root: TrustedRootSpec,
+}
+
+/// Authorities and logs: exactly one of these.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline, transform = schema::exactly_one)]
+pub enum TrustedRootSpec {
+    /// In a ConfigMap of the operator's namespace.
+    ConfigMap(TrustedRootSource),
+}
+
+/// A trusted root in a ConfigMap of the operator's namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(inline)]
+pub struct TrustedRootSource {
+    /// What the ConfigMap is called.
+    #[schemars(length(max = 253), regex(pattern = schema::NAME))]
+    pub name: String,
+    /// Under which key of its data it is.
+    #[serde(default = "trusted_root_key")]
+    #[schemars(length(max = 253), regex(pattern = schema::KEY))]
+    pub key: String,
 }
 
 fn component_key() -> String {
@@ -133,4 +179,8 @@ fn component_key() -> String {
 
 fn ca_key() -> String {
     "ca.crt".into()
+}
+
+fn trusted_root_key() -> String {
+    "trusted_root.json".into()
 }

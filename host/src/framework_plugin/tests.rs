@@ -5,13 +5,18 @@ use kube::core::DeserializeGuard;
 use rcgen::{KeyPair, PKCS_ED25519};
 use serde_json::json;
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 use trainyard_core::contract::Description;
+use trainyard_core::grants::Pattern;
 
 use super::*;
 use crate::plugin::{Digest, Limits};
-use crate::source::{Policy, PublicKey, Source};
+use crate::source::sigstore::Sigstore;
+use crate::source::{Identity, Policy, PublicKey, Source};
 
+static TRUSTED_ROOT: LazyLock<String> =
+    LazyLock::new(|| Sigstore::new().and_then(|sigstore| sigstore.trusted_root()).unwrap().to_string());
 const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 fn spec(written: Value) -> FrameworkPluginSpec {
@@ -34,7 +39,11 @@ fn in_registry(more: Value) -> FrameworkPluginSpec {
 /// The operator's namespace: a ConfigMap with a component, an authority and a text, and that secret.
 fn found(secret: Option<(&str, &str)>) -> Found {
     let config_map = ConfigMap {
-        data: Some([("ca.crt".into(), "authority".into()), ("notes".into(), "text".into())].into()),
+        data: Some(
+            [("ca.crt", "authority"), ("notes", "text"), ("trusted_root.json", &TRUSTED_ROOT), ("broken.json", "{}")]
+                .map(|(key, text)| (key.into(), text.into()))
+                .into(),
+        ),
         binary_data: Some([("plugin.wasm".into(), ByteString(b"component".into()))].into()),
         ..ConfigMap::default()
     };
@@ -46,6 +55,13 @@ fn found(secret: Option<(&str, &str)>) -> Found {
         config_maps: [("ring".into(), config_map), ("empty".into(), ConfigMap::default())].into(),
         pull_secret: secret,
     }
+}
+
+/// A demand for who has signed, with the trusted root that is there.
+fn identity(map: Value) -> Value {
+    let root = json!({"configMap": map});
+    let identity = json!({"subject": "dev@team.example", "issuer": "https://accounts.example", "trustedRoot": root});
+    json!({"signature": {"identity": identity}})
 }
 
 fn told<T: std::fmt::Debug>(answer: Result<T, SpecError>) -> (&'static str, String) {
@@ -162,6 +178,7 @@ fn a_source_says_what_it_needs() {
         (spec(json!({})), vec![], None),
         (from(json!({"file": {"path": "/a"}})), vec![], None),
         (from(json!({"configMap": {"name": "ring"}})), vec!["ring"], None),
+        (spec(identity(json!({"name": "roots"}))), vec!["roots"], None),
         (in_registry(json!({"ca": {"pem": "x"}})), vec![], None),
         (
             in_registry(json!({"ca": {"configMap": {"name": "roots"}}, "pullSecret": {"name": "login"}})),
@@ -169,8 +186,7 @@ fn a_source_says_what_it_needs() {
             Some("login"),
         ),
     ] {
-        let source = &spec.source;
-        assert_eq!((source.config_maps(), source.pull_secret()), (config_maps, secret), "{source:?}");
+        assert_eq!((spec.config_maps(), spec.source.pull_secret()), (config_maps, secret), "{spec:?}");
     }
 }
 
@@ -219,7 +235,7 @@ fn a_way_to_a_registry_that_is_none_is_told() {
             json!({"ca": {"configMap": {"name": "ring", "key": "tls.crt"}}}),
             None,
             "NotFound",
-            "spec.source.oci.ca.configMap.key: ConfigMap \"ring\" has no data \"tls.crt\"; it has: ca.crt, notes",
+            "spec.source.oci.ca.configMap.key: ConfigMap \"ring\" has no data \"tls.crt\"; it has: broken.json, ca.crt, notes, trusted_root.json",
         ),
         (
             secret.clone(),
@@ -247,17 +263,39 @@ fn a_way_to_a_registry_that_is_none_is_told() {
 }
 
 #[test]
-fn digest_and_keys_are_demanded() {
+fn digest_and_signature_are_demanded() {
     let pem = KeyPair::generate_for(&PKCS_ED25519).unwrap().public_key_pem();
     let key = PublicKey::parse(pem.as_bytes()).unwrap();
     for (written, digest, signature) in [
         (json!({}), None, Policy::None),
         (json!({"digest": DIGEST}), Some(Digest::of(b"")), Policy::None),
         (json!({"signature": {"keys": [pem, pem]}}), None, Policy::Keys(vec![key.clone(), key])),
+        (
+            identity(json!({"name": "ring"})),
+            None,
+            Policy::Identity(
+                Identity::new(
+                    Pattern("dev@team.example".into()),
+                    "https://accounts.example".into(),
+                    TRUSTED_ROOT.clone(),
+                )
+                .unwrap(),
+            ),
+        ),
     ] {
-        let demand = spec(written.clone()).demand().unwrap();
+        let demand = spec(written.clone()).demand(&found(None)).unwrap();
         assert_eq!((demand.digest, demand.signature), (digest, signature), "{written}");
     }
+    for (written, expected) in [
+        (json!({"name": "gone"}), "name: there is no ConfigMap \"gone\" in the operator's namespace"),
+        (json!({"name": "empty"}), "key: ConfigMap \"empty\" has no data \"trusted_root.json\"; it has none"),
+    ] {
+        let expected = format!("spec.signature.identity.trustedRoot.configMap.{expected}");
+        assert_eq!(told(spec(identity(written)).demand(&found(None))), ("NotFound", expected));
+    }
+    let broken = told(spec(identity(json!({"name": "ring", "key": "broken.json"}))).demand(&found(None))).1;
+    let why = "spec.signature.identity.trustedRoot.configMap: ConfigMap \"ring\": not a trusted root of Sigstore: ";
+    assert!(broken.starts_with(why), "{broken}");
     for (written, expected) in [
         (json!({"digest": "1"}), "spec.digest: not a digest: \"1\" is not sha256: and 64 digits of 0-9 and a-f"),
         (
@@ -267,7 +305,7 @@ fn digest_and_keys_are_demanded() {
         ),
         (json!({"signature": {"keys": []}}), "spec.signature.keys: there is none: nobody could have signed"),
     ] {
-        assert_eq!(told(spec(written.clone()).demand()), ("InvalidSpec", expected.to_owned()), "{written}");
+        assert_eq!(told(spec(written.clone()).demand(&found(None))), ("InvalidSpec", expected.to_owned()), "{written}");
     }
 }
 

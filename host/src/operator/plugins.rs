@@ -221,9 +221,8 @@ impl Loader {
 
     /// The plugins that need a ConfigMap, which has changed.
     fn changed(&self, map: &str, plugins: &Plugins) -> Vec<ObjectRef<Guarded>> {
-        let needs = |plugin: &Arc<Guarded>| {
-            plugin.0.as_ref().is_ok_and(|plugin| plugin.spec.source.config_maps().contains(&map))
-        };
+        let needs =
+            |plugin: &Arc<Guarded>| plugin.0.as_ref().is_ok_and(|plugin| plugin.spec.config_maps().contains(&map));
         let plugins: Vec<_> =
             plugins.state().iter().filter(|plugin| needs(plugin)).map(|it| of(&it.name_any())).collect();
         *lock(&self.changes).entry(map.to_owned()).or_default() += u64::from(!plugins.is_empty());

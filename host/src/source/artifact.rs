@@ -76,7 +76,9 @@ impl Fetch<'_> {
         check_pin(demand.digest, layer.digest, Some(manifest))?;
         let signature = match &demand.signature {
             Policy::None => None,
-            Policy::Keys(keys) => Some(self.signature(reference, manifest, keys).await?),
+            policy @ (Policy::Keys(_) | Policy::Identity(_)) => {
+                Some(self.signature(reference, manifest, policy).await?)
+            }
         };
         let component = self.blob(layer, Wanted::Component(layer, watch)).await?;
         // Only now: what a tag was before is better than what is not trusted.

@@ -1,10 +1,12 @@
-//! Who stands behind an artifact: signatures as cosign makes them with a key, checked without asking anybody.
+//! Who stands behind an artifact: signatures as cosign makes them, with a key or without, checked without asking anybody.
 //!
 //! cosign keeps them beside the artifact, in one of two ways: under the tag `sha256-<hex>.sig`, made of the digest of its
 //! manifest, a layer for each signature with a payload that names the digest; or, since version 3, as bundles that refer to
 //! the manifest. That something is well signed says nothing yet: it has to be about our artifact.
 
 mod bundle;
+mod crypto;
+mod identity;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -24,6 +26,8 @@ pub enum Policy {
     None,
     /// That of one of these keys: of several while they are exchanged.
     Keys(Vec<PublicKey>),
+    /// That of somebody whom an issuer of identities knows.
+    Identity(Identity),
 }
 
 /// Why an artifact is not trusted.
@@ -44,6 +48,16 @@ pub enum SignatureError {
         /// How many were looked at.
         found: usize,
     },
+    /// There are signatures, and none of them by whom it should be.
+    #[error("none of its {found} signatures is by {wanted}: {why}")]
+    NotBy {
+        /// How many were looked at.
+        found: usize,
+        /// Subject and issuer.
+        wanted: String,
+        /// What is wrong with the last.
+        why: String,
+    },
     /// Well signed, but about something else.
     #[error("the signature is for {found}, not for {wanted}")]
     Other {
@@ -58,6 +72,9 @@ pub enum SignatureError {
     /// A key that is none.
     #[error("not a public key: {0}; it should be a PEM of type PUBLIC KEY, of ECDSA with P-256 or of Ed25519")]
     Key(&'static str),
+    /// A trusted root that is none.
+    #[error("not a trusted root of Sigstore: {0}")]
+    TrustedRoot(String),
 }
 
 /// A key with which signatures are checked.
@@ -117,6 +134,7 @@ pub(super) fn tag(manifest: Digest) -> String {
 }
 
 pub(super) use self::bundle::BUNDLE;
+pub use self::identity::Identity;
 
 /// The media type of a payload, and the annotation with its signature.
 pub(super) const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
@@ -136,6 +154,8 @@ pub(super) struct Signed {
     signature: Vec<u8>,
     /// The digests of the manifests that it vouches for.
     about: Vec<String>,
+    /// All of the bundle that it was in.
+    bundle: Option<String>,
 }
 
 impl Signed {
@@ -143,21 +163,42 @@ impl Signed {
     pub(super) fn of_payload(payload: Vec<u8>, signature: &str) -> Option<Self> {
         let claim = serde_json::from_slice::<Payload>(&payload).ok().filter(|claim| claim.critical.kind == KIND);
         let about = claim.into_iter().map(|claim| claim.critical.image.digest).collect();
-        Some(Self { message: payload, signature: BASE64_STANDARD.decode(signature).ok()?, about })
+        Some(Self { message: payload, signature: BASE64_STANDARD.decode(signature).ok()?, about, bundle: None })
     }
 }
 
-/// Whether one of these says, by one of the keys, that this manifest is what it should be.
-pub(super) fn check(keys: &[PublicKey], signed: &[Signed], manifest: Digest) -> Result<(), SignatureError> {
-    let ours = |signed: &&Signed| keys.iter().any(|key| key.has_signed(&signed.message, &signed.signature));
-    let about: Vec<_> = signed.iter().filter(ours).flat_map(|signed| &signed.about).collect();
+/// Whether one of these says, by whom the policy wants it, that this manifest is what it should be.
+pub(super) fn check(policy: &Policy, signed: &[Signed], manifest: Digest) -> Result<(), SignatureError> {
+    let (mut about, mut distrust) = (Vec::new(), String::new());
+    for each in signed {
+        match policy.trusts(each) {
+            Ok(()) => about.extend(&each.about),
+            Err(why) => distrust = why,
+        }
+    }
     if about.iter().any(|digest| **digest == manifest.to_string()) {
         return Ok(());
     }
-    Err(match about.first() {
-        None => SignatureError::NotTrusted { found: signed.len() },
-        Some(other) => SignatureError::Other { found: one_line(other).chars().take(80).collect(), wanted: manifest },
+    let found = signed.len();
+    Err(match (about.first(), policy) {
+        (Some(other), _) => {
+            SignatureError::Other { found: one_line(other).chars().take(80).collect(), wanted: manifest }
+        }
+        (None, Policy::Identity(wanted)) => SignatureError::NotBy { found, wanted: wanted.name(), why: distrust },
+        (None, Policy::None | Policy::Keys(_)) => SignatureError::NotTrusted { found },
     })
+}
+
+impl Policy {
+    /// Whether this is signed by whom it should be, or why not; what it is about is another question.
+    fn trusts(&self, signed: &Signed) -> Result<(), String> {
+        match self {
+            Self::None => Ok(()),
+            Self::Keys(keys) if keys.iter().any(|key| key.has_signed(&signed.message, &signed.signature)) => Ok(()),
+            Self::Keys(_) => Err("it is by another key".into()),
+            Self::Identity(identity) => identity.has_signed(signed),
+        }
+    }
 }
 
 const KIND: &str = "cosign container image signature";
@@ -236,7 +277,8 @@ mod tests {
                 ),
                 ("ours, no payload", vec![sign(&ours, "{}")], Err(SignatureError::NotTrusted { found: 1 })),
             ] {
-                assert_eq!(check(&[our_key.clone(), old_key.clone()], &signed, wanted), expected, "{name}");
+                let policy = Policy::Keys(vec![our_key.clone(), old_key.clone()]);
+                assert_eq!(check(&policy, &signed, wanted), expected, "{name}");
             }
         }
     }
@@ -251,7 +293,8 @@ mod tests {
             r#"{{"critical":{{"identity":{{"docker-reference":""}},"image":{{"docker-manifest-digest":"{wanted}"}},"type":"cosign container image signature"}},"optional":null}}"#
         );
         let check = |payload: &str, signature: &str| {
-            check(std::slice::from_ref(&key), &[Signed::of_payload(payload.into(), signature).unwrap()], wanted)
+            let signed = Signed::of_payload(payload.into(), signature).unwrap();
+            check(&Policy::Keys(vec![key.clone()]), &[signed], wanted)
         };
         for signature in [
             "j2+yj2gbUQHqI4boPHOtB8kJlu7+62PPWhaBe9RgYk7QkFHVEFQTTIZoEj7FdJd+yxlAc2ziGV1h5Jqq1misDw==",

@@ -80,7 +80,12 @@ impl Rig {
         let [payload, signature] = [statement.into_bytes(), key.sign(message.as_bytes()).unwrap()]
             .map(|bytes| base64::Engine::encode(&base64::prelude::BASE64_STANDARD, bytes));
         let envelope = json!({"payload": payload, "payloadType": kind, "signatures": [{"sig": signature}]});
-        let bundle = json!({"dsseEnvelope": envelope}).to_string().into_bytes();
+        self.keeps(&json!({"dsseEnvelope": envelope}))
+    }
+
+    /// A bundle beside the rest, and how a list names it.
+    fn keeps(&self, bundle: &Value) -> Value {
+        let bundle = bundle.to_string().into_bytes();
         let manifest = json!({"schemaVersion": 2, "layers": [named(BUNDLE, &bundle)]}).to_string().into_bytes();
         self.liar.has_blob("a", &bundle);
         self.liar.has_manifest("a", "bundle", &manifest);

@@ -11,7 +11,7 @@ use super::report::{Again, Failure};
 use super::{Loader, Plugins, SOON, Version, back_off, lock};
 use crate::framework_plugin::{FrameworkPlugin, FrameworkPluginSpec, Loaded};
 use crate::plugin::{Digest, Limits};
-use crate::source::{Freshness, Policy};
+use crate::source::Freshness;
 
 /// Versions that stay loaded: to come back to one of them takes no time.
 const KEPT: usize = 3;
@@ -152,12 +152,11 @@ impl Loader {
     async fn pinned(&self, plugin: &FrameworkPlugin, shelf: &mut Shelf) -> Option<Version> {
         let spec = &plugin.spec;
         let digest = spec.digest.as_ref()?;
-        let demand = spec.demand().ok()?;
         let known = plugin.status.iter().flat_map(|status| status.active.iter().chain(&status.retained));
         let known =
             shelf.all().map(|version| &version.about).chain(known).find(|about| about.digest == *digest).cloned();
-        let is_open = demand.signature == Policy::None;
-        if is_open && let Some(version) = shelf.get(demand.digest?, &spec.limits().ok()?) {
+        let is_open = spec.signature.is_none();
+        if is_open && let Some(version) = shelf.get(digest.parse().ok()?, &spec.limits().ok()?) {
             shelf.keep(&version);
             return Some(version);
         }
@@ -183,7 +182,7 @@ impl Loader {
     /// All that decides which bytes are loaded, and how.
     fn key(&self, spec: &FrameworkPluginSpec) -> String {
         let changes = lock(&self.changes);
-        let maps: Vec<_> = spec.source.config_maps().into_iter().map(|map| changes.get(map).copied()).collect();
+        let maps: Vec<_> = spec.config_maps().into_iter().map(|map| changes.get(map).copied()).collect();
         let FrameworkPluginSpec { source, digest, signature, limits, .. } = spec;
         json!([source, digest, signature, limits, maps]).to_string()
     }

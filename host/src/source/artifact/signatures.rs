@@ -2,7 +2,7 @@
 //! which a mirror has an old copy. What cannot be used hides nothing that can.
 
 use super::super::manifest::{Descriptor, LARGEST, Manifest};
-use super::super::signature::{self, MOST, PublicKey, SignatureError, Signed};
+use super::super::signature::{self, MOST, Policy, SignatureError, Signed};
 use super::super::{Fault, Reference, Version};
 use super::{Fetch, Wanted};
 use crate::plugin::Digest;
@@ -12,7 +12,7 @@ const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 
 /// What has been found in one place.
 struct Search<'a> {
-    keys: &'a [PublicKey],
+    policy: &'a Policy,
     manifest: Digest,
     /// Signed, but not what is wanted.
     others: Vec<Signed>,
@@ -28,14 +28,14 @@ impl Fetch<'_> {
         &mut self,
         reference: &Reference,
         manifest: Digest,
-        keys: &[PublicKey],
+        policy: &Policy,
     ) -> Result<(Reference, Digest), Fault> {
         let tag = signature::tag(manifest);
         let by_tag = reference.at(Version::Tag(tag.clone()));
         let bundles = reference.at(Version::Tag(signature::referrers_tag(manifest)));
         for place in [&by_tag, &bundles] {
             if let Some((digest, list)) = self.remembered(place).await
-                && self.is_signed(&mut Search::new(keys, manifest), place, &list).await
+                && self.is_signed(&mut Search::new(policy, manifest), place, &list).await
             {
                 return Ok((place.clone(), digest));
             }
@@ -46,10 +46,10 @@ impl Fetch<'_> {
             // Of registries that do not keep the list, or did not when it was signed.
             (&bundles, Wanted::Manifest(bundles.version())),
         ];
-        let mut search = Search::new(keys, manifest);
+        let mut search = Search::new(policy, manifest);
         for (session, left) in self.sessions.iter().zip((1..=self.sessions.len()).rev()) {
             // As with all else the registry itself, the last one, has the last word.
-            search = Search::new(keys, manifest);
+            search = Search::new(policy, manifest);
             for (place, wanted) in lists {
                 match self.ask_one(session, left, wanted).await {
                     Ok(list) => {
@@ -124,12 +124,12 @@ impl Fetch<'_> {
 }
 
 impl<'a> Search<'a> {
-    fn new(keys: &'a [PublicKey], manifest: Digest) -> Self {
-        Self { keys, manifest, others: Vec::new(), left: MOST, trouble: None }
+    fn new(policy: &'a Policy, manifest: Digest) -> Self {
+        Self { policy, manifest, others: Vec::new(), left: MOST, trouble: None }
     }
 
     fn is_wanted(&self, signed: &Signed) -> bool {
-        signature::check(self.keys, std::slice::from_ref(signed), self.manifest).is_ok()
+        signature::check(self.policy, std::slice::from_ref(signed), self.manifest).is_ok()
     }
 
     /// Of several faults the first that may pass is told, for then it is worth to look again.
@@ -141,7 +141,7 @@ impl<'a> Search<'a> {
 
     /// Why it is not signed. What could not be read may have been the good one.
     fn verdict(self, tag: String) -> Fault {
-        let error = match (self.trouble, signature::check(self.keys, &self.others, self.manifest)) {
+        let error = match (self.trouble, signature::check(self.policy, &self.others, self.manifest)) {
             (Some(fault), _) if fault.is_passing() => return fault,
             (_, Err(error)) if !self.others.is_empty() => error,
             (Some(fault), _) => SignatureError::Unreadable(fault.to_string()),

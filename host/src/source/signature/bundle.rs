@@ -1,6 +1,7 @@
 //! Signatures as cosign makes them since version 3: a bundle of Sigstore with a statement of in-toto in an envelope (DSSE).
 //!
-//! Who has the public key needs nothing else that a bundle holds: no certificate, no entry of a transparency log.
+//! Who has the public key needs nothing else that a bundle holds: no certificate, no entry of a transparency log. Who has
+//! not finds that in it, too.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -47,7 +48,8 @@ impl Signed {
         // https://github.com/secure-systems-lab/dsse/blob/master/protocol.md
         let head = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len());
         let about = if payload_type == STATEMENT { about(&payload) } else { Vec::new() };
-        Some(Self { message: [head.as_bytes(), &payload].concat(), signature, about })
+        let bundle = str::from_utf8(bundle).ok().map(ToOwned::to_owned);
+        Some(Self { message: [head.as_bytes(), &payload].concat(), signature, about, bundle })
     }
 }
 
@@ -65,7 +67,7 @@ mod tests {
     use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, SigningKey as _};
     use serde_json::json;
 
-    use super::super::{PublicKey, SignatureError, check};
+    use super::super::{Policy, PublicKey, SignatureError, check};
     use super::*;
     use crate::plugin::Digest;
 
@@ -113,7 +115,7 @@ mod tests {
             ),
         ] {
             let signed = Signed::of_bundle(&bundle).unwrap();
-            assert_eq!(check(std::slice::from_ref(&key), &[signed], wanted), expected, "{name}");
+            assert_eq!(check(&Policy::Keys(vec![key.clone()]), &[signed], wanted), expected, "{name}");
         }
     }
 

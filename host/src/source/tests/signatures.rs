@@ -1,6 +1,9 @@
 //! Signatures: where they are kept, what is beside them, and what is remembered of them.
 
+use trainyard_core::grants::Pattern;
+
 use super::*;
+use crate::source::sigstore::Sigstore;
 
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 
@@ -74,6 +77,25 @@ async fn bundles_are_found_where_registries_and_clients_list_them() {
         rig.liar.stop().await;
         assert_eq!(rig.fetch(":1").await.unwrap().freshness, Freshness::Remembered, "{name}");
     }
+}
+
+#[tokio::test]
+async fn what_is_signed_without_a_key_is_found_as_all_bundles() {
+    let (key, mut rig, manifest) = rig().await;
+    let (sigstore, issuer) = (Sigstore::new().unwrap(), "https://accounts.example");
+    let root = sigstore.trusted_root().unwrap().to_string();
+    let identity = Identity::new(Pattern("dev@team.example".into()), issuer.into(), root).unwrap();
+    rig.demand.signature = Policy::Identity(identity);
+    let signed = |who: &str| is(rig.keeps(&sigstore.sign(who, issuer, &manifest.hex()).unwrap()), BUNDLE);
+    let list = format!("/v2/a/referrers/{manifest}");
+    rig.sign(&key, manifest, manifest);
+    rig.lists(&list, &[is(rig.bundle(&key, manifest), BUNDLE)]);
+    let (reason, text) = rig.fault(":1").await;
+    assert_eq!(reason, "Signature", "a key is nobody: {text}");
+    rig.lists(&list, &[signed("ops@team.example"), signed("dev@team.example")]);
+    assert_eq!(rig.fetch(":1").await.unwrap().digest, Digest::of(COMPONENT));
+    rig.liar.stop().await;
+    assert_eq!(rig.fetch(":1").await.unwrap().freshness, Freshness::Remembered);
 }
 
 #[tokio::test]

@@ -11,12 +11,13 @@ use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 use serde_json::{Value, json};
 use trainyard::plugin::Digest;
 use trainyard_tests::registry::{Door, Registry};
+use trainyard_tests::sigstore::Sigstore;
 
 use super::outage::push;
 use super::place::{Place, ROLE, ring};
 use super::story::runs;
 use crate::operator::place::{text, trainyard};
-use crate::run::registry::sign;
+use crate::run::registry::{put_bundle, sign};
 
 /// The digest of the manifest that a tag is.
 fn manifest(registry: &Registry, tag: &str) -> Result<String> {
@@ -105,6 +106,44 @@ fn a_registry_that_lies_changes_nothing() -> Result<()> {
     sign(&registry, "ring", &ours, &two, &signature_of(&two))?;
     place.wait_until_active("ring", &second)?;
     runs(&place.cluster, "signed")?;
+    Ok(())
+}
+
+#[test]
+fn who_has_signed_is_as_true_as_the_trusted_root() -> Result<()> {
+    let Some(place) = Place::new()? else { return Ok(()) };
+    let _operator = place.operator()?;
+    place.cluster.apply(ROLE)?;
+    let (registry, ours, theirs) = (Registry::start(Door::Open)?, Sigstore::new()?, Sigstore::new()?);
+    let (subject, issuer) = ("dev@team.example", "https://accounts.example");
+    let digest = push(&registry, "1")?;
+    let manifest = manifest(&registry, "1")?;
+    let signed = ours.sign(subject, issuer, manifest.trim_start_matches("sha256:"))?;
+    put_bundle(&registry, "ring", &signed, &manifest)?;
+    let root = json!({"configMap": {"name": "sigstore"}});
+    let identity = json!({"subject": subject, "issuer": issuer, "trustedRoot": root});
+    let source = oci(&reference(&registry, "1"));
+    place.plugin("ring", &json!({"source": source, "signature": {"identity": identity}}))?;
+    assert_eq!(place.wait_for("ring", "Fetched", "False")?, "NotFound");
+
+    // From here on nobody touches the plugin.
+    let believe = |sigstore: &Sigstore| {
+        let map = json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "sigstore", "namespace": "kubeflow"},
+            "data": {"trusted_root.json": sigstore.trusted_root()?.to_string()},
+        });
+        place.cluster.apply(&map.to_string())
+    };
+    believe(&theirs)?;
+    assert_eq!(place.wait_for("ring", "Verified", "False")?, "Signature");
+    believe(&ours)?;
+    place.wait_until_active("ring", &digest)?;
+    runs(&place.cluster, "believed")?;
+    believe(&theirs)?;
+    assert_eq!(place.wait_for("ring", "Verified", "False")?, "Signature");
+    assert_eq!(place.wait_for("ring", "Ready", "True")?, "Loaded", "what works goes on");
     Ok(())
 }
 

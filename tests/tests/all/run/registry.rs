@@ -14,6 +14,7 @@ use trainyard::bundled::BUNDLED;
 use trainyard::plugin::Digest;
 use trainyard_tests::binary;
 use trainyard_tests::registry::{Door, PASSWORD, Registry, USER};
+use trainyard_tests::sigstore::{BUNDLE, Sigstore};
 
 use super::program::{Ended, Running};
 
@@ -218,8 +219,34 @@ fn a_bundle_is_found_where_the_registry_knows_no_referrers() -> Result<()> {
     Ok(())
 }
 
-/// As cosign 3 does, whose client keeps the list itself where the registry answers 404, and calls what it lists by the type
-/// of its config.
+#[test]
+fn what_somebody_has_signed_without_a_key_is_pulled_by_name() -> Result<()> {
+    let (registry, author, sigstore) = (Registry::start(Door::Open)?, Author::new()?, Sigstore::new()?);
+    let reference = format!("{}/plugin:1", registry.host());
+    let pinned = author.does(&format!("push plugin.wasm {reference} --plain-http"), "")?;
+    let manifest = pinned.trim().split_once('@').context("no digest")?.1;
+    fs::write(author.path("trusted_root.json"), sigstore.trusted_root()?.to_string())?;
+    let issuer = "https://accounts.example";
+    let pull = |who: &str| {
+        let identity = format!("--certificate-identity {who} --certificate-oidc-issuer {issuer}");
+        format!("pull {reference} --plain-http {identity} --trusted-root trusted_root.json -o signed.wasm")
+    };
+    let signed = sigstore.sign("dev@team.example", issuer, manifest.trim_start_matches("sha256:"))?;
+    put_bundle(&registry, "plugin", &signed, manifest)?;
+    let untrusted = format!(
+        "{reference}: signature: none of its 1 signatures is by \"ops@team.example\" of \"{issuer}\": it is by \
+         \"dev@team.example\" of \"{issuer}\""
+    );
+    assert_eq!(author.fails(&pull("ops@team.example"), "")?, (1, untrusted));
+    assert!(!author.path("signed.wasm").exists());
+    author.does(&pull("dev@team.example"), "")?;
+    assert_eq!(fs::read(author.path("signed.wasm"))?, author.component);
+    fs::write(author.path("trusted_root.json"), "{}")?;
+    let broken = author.fails(&pull("dev@team.example"), "")?;
+    assert!(broken.0 == 2 && broken.1.contains("trusted_root.json: not a trusted root of Sigstore: "), "{broken:?}");
+    Ok(())
+}
+
 fn bundle(registry: &Registry, key: &KeyPair, manifest: &str) -> Result<()> {
     let kind = "application/vnd.in-toto+json";
     let statement = json!({
@@ -232,26 +259,31 @@ fn bundle(registry: &Registry, key: &KeyPair, manifest: &str) -> Result<()> {
     let signature = key.sign(format!("DSSEv1 {} {kind} {} {statement}", kind.len(), statement.len()).as_bytes())?;
     let signatures = json!([{"sig": BASE64_STANDARD.encode(signature)}]);
     let envelope = json!({"payload": BASE64_STANDARD.encode(statement), "payloadType": kind, "signatures": signatures});
-    let media_type = "application/vnd.dev.sigstore.bundle.v0.3+json";
-    let bundle = json!({"mediaType": media_type, "dsseEnvelope": envelope}).to_string();
+    put_bundle(registry, "plugin", &json!({"mediaType": BUNDLE, "dsseEnvelope": envelope}), manifest)
+}
+
+/// As cosign 3 does, whose client keeps the list itself where the registry answers 404, and calls what it lists by the type
+/// of its config.
+pub(crate) fn put_bundle(registry: &Registry, repository: &str, bundle: &Value, manifest: &str) -> Result<()> {
+    let bundle = bundle.to_string();
     for bytes in [bundle.as_bytes(), b"{}"] {
-        registry.put_blob("plugin", &Digest::of(bytes).to_string(), bytes)?;
+        registry.put_blob(repository, &Digest::of(bytes).to_string(), bytes)?;
     }
     let empty = "application/vnd.oci.empty.v1+json";
     let of_bundle = json!({
         "schemaVersion": 2,
         "mediaType": MANIFEST,
-        "artifactType": media_type,
+        "artifactType": BUNDLE,
         "config": blob(empty, b"{}"),
-        "layers": [blob(media_type, bundle.as_bytes())],
+        "layers": [blob(BUNDLE, bundle.as_bytes())],
         "subject": {"mediaType": MANIFEST, "digest": manifest, "size": 1},
     });
     let mut listed = blob(MANIFEST, of_bundle.to_string().as_bytes());
-    registry.put_manifest("plugin", listed["digest"].as_str().unwrap_or_default(), &of_bundle)?;
+    registry.put_manifest(repository, listed["digest"].as_str().unwrap_or_default(), &of_bundle)?;
     listed["artifactType"] = empty.into();
     let index_type = "application/vnd.oci.image.index.v1+json";
     let index = json!({"schemaVersion": 2, "mediaType": index_type, "manifests": [listed]});
-    registry.put_manifest("plugin", &manifest.replace(':', "-"), &index)
+    registry.put_manifest(repository, &manifest.replace(':', "-"), &index)
 }
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";

@@ -30,9 +30,9 @@ impl Loader {
                 "spec.source.file: the operator was started without --plugin-dir",
             ));
         }
-        let found = self.found(&spec.source).await.map_err(|error| Failure::of_cluster(&error))?;
+        let found = self.found(spec).await.map_err(|error| Failure::of_cluster(&error))?;
         let source = spec.source(&found, self.files.as_deref()).map_err(of_spec)?;
-        let (limits, demand) = (spec.limits().map_err(of_spec)?, spec.demand().map_err(of_spec)?);
+        let (limits, demand) = (spec.limits().map_err(of_spec)?, spec.demand(&found).map_err(of_spec)?);
         let access = self.access(spec, &found).map_err(of_spec)?;
         let fetched = source::fetch(&source, &demand, &access, self.cache.as_ref(), &|_| ()).await;
         let fetched = fetched.map_err(|error| Failure::of_source(&error, &source))?;
@@ -98,11 +98,12 @@ impl Loader {
         shelf: &mut Shelf,
     ) -> Option<Version> {
         let digest: Digest = about.digest.parse().ok()?;
-        let (limits, demand) = (spec.limits().ok()?, Demand { digest: Some(digest), ..spec.demand().ok()? });
+        let found = self.found(spec).await.unwrap_or_default();
+        let (limits, demand) = (spec.limits().ok()?, Demand { digest: Some(digest), ..spec.demand(&found).ok()? });
         let cache = self.cache.as_ref();
         let (source, access) = if let Some(reference) = about.source.strip_prefix("oci ") {
             let reference: Reference = reference.parse().ok()?;
-            let access = self.access_again(spec, &reference).await;
+            let access = self.access_again(spec, &reference, &found);
             (Source::Oci(reference), access)
         } else {
             let cache = Arc::clone(cache?);
@@ -114,27 +115,26 @@ impl Loader {
     }
 
     /// With the credentials of the spec only where they are for the same registry.
-    async fn access_again(&self, spec: &FrameworkPluginSpec, reference: &Reference) -> Access {
+    fn access_again(&self, spec: &FrameworkPluginSpec, reference: &Reference, found: &Found) -> Access {
         let anonymous = Access { mirrors: self.mirrors.clone(), ..Access::default() };
         let SourceSpec::Oci(now) = &spec.source else { return anonymous };
         let is_same = now.reference.parse::<Reference>().is_ok_and(|now| now.registry() == reference.registry());
         if !is_same {
             return anonymous;
         }
-        let found = self.found(&spec.source).await.unwrap_or_default();
-        self.access(spec, &found).unwrap_or(Access { plain_http: now.plain_http, ..anonymous })
+        self.access(spec, found).unwrap_or(Access { plain_http: now.plain_http, ..anonymous })
     }
 
-    async fn found(&self, source: &SourceSpec) -> kube::Result<Found> {
+    async fn found(&self, spec: &FrameworkPluginSpec) -> kube::Result<Found> {
         let mut config_maps = BTreeMap::new();
         let all: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
-        for name in source.config_maps() {
+        for name in spec.config_maps() {
             if let Some(map) = all.get_opt(name).await? {
                 config_maps.insert(name.to_owned(), map);
             }
         }
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
-        let pull_secret = match source.pull_secret() {
+        let pull_secret = match spec.source.pull_secret() {
             Some(name) => secrets.get_opt(name).await?,
             None => None,
         };
