@@ -47,6 +47,9 @@ pub struct Options {
     /// Pods of the one large job, of each kind that is there; 0: no large job
     #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(0..=5000))]
     pub large: u32,
+    /// How often the large job and a plain client take turns; medians are shown
+    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub turns: u32,
     /// Seconds of silence after the jobs have succeeded
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub quiet: u32,
@@ -96,7 +99,8 @@ fn measure(options: &Options, command: &str) -> Result<Vec<Section>> {
     let mut sections = vec![jobs::measure(&place, options)?];
     if options.large > 0 {
         for kind in place.kinds()? {
-            sections.push(large::measure(&place, kind, options.large)?);
+            let turns = (0..options.turns).map(|_| Ok(vec![large::measure(&place, kind, options.large)?]));
+            sections.extend(figure::medians(turns.collect::<Result<_>>()?));
         }
     }
     Ok(sections)

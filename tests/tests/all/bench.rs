@@ -12,7 +12,7 @@ fn a_small_bench_counts_what_happens() -> Result<()> {
     if control_plane::is_skipped() {
         return Ok(());
     }
-    let mut options = Options::parse_from(["bench", "--jobs=3", "--workers=2", "--large=8", "--quiet=1"]);
+    let mut options = Options::parse_from(["bench", "--jobs=3", "--workers=2", "--large=8", "--turns=1", "--quiet=1"]);
     options.trainyard = binary::trainyard()?;
     let report = bench::run(&options)?; // it ends well when every job has succeeded
     let table = report.markdown();
