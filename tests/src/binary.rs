@@ -1,6 +1,6 @@
 //! The `trainyard` program under test.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::{env, fs};
@@ -15,14 +15,34 @@ pub fn trainyard() -> Result<PathBuf> {
     BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}"))).clone().map_err(anyhow::Error::msg)
 }
 
+/// Writes the hostile plugins that the program's own tests are made of into a folder, with a list of them.
+pub fn hostile_components(folder: &Path) -> Result<()> {
+    let (mut cargo, _) = cargo(&["test", "--lib"])?;
+    let test = "plugin::hostile::table::components::as_files";
+    cargo.args(["--", "--ignored", "--exact", test]).env("TRAINYARD_COMPONENTS", folder);
+    let done = cargo.output().context("cannot run cargo")?;
+    let said = String::from_utf8_lossy(&done.stderr);
+    ensure!(done.status.success() && folder.join("list.json").exists(), "cargo wrote no hostile plugins: {said}");
+    Ok(())
+}
+
 fn build() -> Result<PathBuf> {
+    let (mut cargo, folder) = cargo(&["build", "--bin", "trainyard"])?;
+    ensure!(cargo.status().context("cannot run cargo")?.success(), "cargo could not build trainyard");
+    Ok(fs::canonicalize(folder.join("trainyard"))?)
+}
+
+/// Cargo, as this very program was built by it, and where it puts programs.
+fn cargo(arguments: &[&str]) -> Result<(Command, PathBuf)> {
     let here = env::current_exe()?;
     // target/debug/deps/all-1234 or target/debug/control-plane
     let folder = here.ancestors().find(|folder| folder.join("deps").is_dir());
     let folder = folder.with_context(|| format!("{} is in no target folder", here.display()))?;
+    let target = folder.parent().with_context(|| format!("{} has no parent", folder.display()))?;
     // The whole workspace, so that its features are those which the tests were built with: nothing is built twice.
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--locked", "--workspace", "--bin", "trainyard"]).current_dir(crate::ROOT);
+    cargo.args(arguments).args(["--quiet", "--locked", "--workspace", "--target-dir"]).arg(target);
+    cargo.current_dir(crate::ROOT);
     if folder.ends_with("release") {
         cargo.arg("--release");
     }
@@ -33,8 +53,5 @@ fn build() -> Result<PathBuf> {
     {
         cargo.env_remove(name);
     }
-    let target = folder.parent().with_context(|| format!("{} has no parent", folder.display()))?;
-    let status = cargo.arg("--target-dir").arg(target).status().context("cannot run cargo")?;
-    ensure!(status.success(), "cargo could not build trainyard");
-    Ok(fs::canonicalize(folder.join("trainyard"))?)
+    Ok((cargo, folder.to_owned()))
 }

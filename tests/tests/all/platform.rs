@@ -3,6 +3,7 @@
 
 mod deceit;
 mod guide;
+mod hostile;
 mod outage;
 mod place;
 mod reload;

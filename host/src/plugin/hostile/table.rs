@@ -6,6 +6,7 @@ mod bad_bytes;
 mod bad_plans;
 mod bombs;
 mod churn;
+mod components;
 mod greedy;
 
 use std::io::Write as _;
@@ -30,7 +31,50 @@ struct Case {
     message: &'static str,
 }
 
-type Attack = Box<dyn Fn(&Engine) -> (&'static str, String)>;
+/// How it goes about it.
+enum Attack {
+    /// When these bytes are loaded.
+    Bytes(Box<dyn Fn() -> Vec<u8>>),
+    /// When this guest is.
+    Guest(When, Box<Guest>),
+    /// In several ways, or with limits of its own.
+    Own(Box<dyn Fn(&Engine) -> Ended>),
+}
+
+/// In one word, and what is told.
+type Ended = (&'static str, String);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    Loaded,
+    /// Asked for the defaults of a job.
+    Default,
+    /// Asked for the plan of a job.
+    Plan,
+    /// Its plan is looked at.
+    Answered,
+}
+
+impl Attack {
+    fn run(&self, engine: &Engine) -> Ended {
+        let load = |bytes: &[u8]| Plugin::load(engine, bytes, limits());
+        match self {
+            Self::Bytes(bytes) => loading(load(&bytes())),
+            Self::Guest(When::Loaded, guest) => loading(load(&guest.component())),
+            Self::Guest(When::Default, guest) => ended(load(&guest.component()).unwrap().default(&job("a"))),
+            Self::Guest(When::Plan, guest) => ended(load(&guest.component()).unwrap().plan(&job("a"))),
+            Self::Guest(When::Answered, guest) => bad_plans::judge(&load(&guest.component()).unwrap()),
+            Self::Own(attack) => attack(engine),
+        }
+    }
+}
+
+fn loading(loaded: Result<Plugin, LoadError>) -> Ended {
+    match loaded {
+        Ok(_) => ("Loaded", String::new()),
+        Err(error) => (error.reason(), error.to_string()),
+    }
+}
 
 fn case(
     number: &'static str,
@@ -41,28 +85,27 @@ fn case(
     Case { number, name, attack, word, message }
 }
 
-/// How loading these bytes fails.
 fn loads(bytes: impl Fn() -> Vec<u8> + 'static) -> Attack {
-    Box::new(move |engine| match Plugin::load(engine, &bytes(), limits()) {
-        Ok(_) => ("Loaded", String::new()),
-        Err(error) => (error.reason(), error.to_string()),
-    })
+    Attack::Bytes(Box::new(bytes))
 }
 
 fn loads_guest(guest: Guest) -> Attack {
-    loads(move || guest.component())
+    Attack::Guest(When::Loaded, Box::new(guest))
 }
 
-/// How `plan` of this guest ends.
 fn plans(guest: Guest) -> Attack {
-    Box::new(move |engine| ended(Plugin::load(engine, &guest.component(), limits()).unwrap().plan(&job("a"))))
+    Attack::Guest(When::Plan, Box::new(guest))
 }
 
 fn defaults(guest: Guest) -> Attack {
-    Box::new(move |engine| ended(Plugin::load(engine, &guest.component(), limits()).unwrap().default(&job("a"))))
+    Attack::Guest(When::Default, Box::new(guest))
 }
 
-fn ended<T>(answer: Result<T, CallError>) -> (&'static str, String) {
+fn own(attack: impl Fn(&Engine) -> Ended + 'static) -> Attack {
+    Attack::Own(Box::new(attack))
+}
+
+fn ended<T>(answer: Result<T, CallError>) -> Ended {
     match answer {
         Ok(_) => (Ending::Answered.as_str(), String::new()),
         Err(error) => (error.ending().as_str(), error.to_string()),
@@ -147,18 +190,21 @@ fn call_all_the_time(healthy: &Plugin, calls: &Calls, stopped: Receiver<()>) {
     }
 }
 
+fn cases() -> Vec<Case> {
+    [greedy::cases(), bad_answers::cases(), bad_bytes::cases(), bad_plans::cases(), bombs::cases(), churn::cases()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
 fn run(engine: &Engine, calls: &AtomicU64, calling: &thread::ScopedJoinHandle<'_, ()>) -> usize {
-    let cases: Vec<_> =
-        [greedy::cases(), bad_answers::cases(), bad_bytes::cases(), bad_plans::cases(), bombs::cases(), churn::cases()]
-            .into_iter()
-            .flatten()
-            .collect();
+    let cases = cases();
     let before = resident();
     println!("{:<4} {:<58} {:<18} {:>7} healthy calls", "", "hostile plugin", "ends with", "memory");
     let mut wrong = vec![];
     for Case { number, name, attack, word, message } in &cases {
         let called = calls.load(Relaxed);
-        let (ending, said) = attack(engine);
+        let (ending, said) = attack.run(engine);
         let left = wait(WaitOptions::NOHANG);
         Plugin::load(engine, &good().component(), limits()).expect("a good version");
         while calls.load(Relaxed) == called {

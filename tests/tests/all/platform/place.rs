@@ -50,8 +50,12 @@ impl Place {
     }
 
     pub(super) fn operator(&self) -> Result<Operator<'_>> {
+        self.operator_with(&[])
+    }
+
+    pub(super) fn operator_with(&self, arguments: &[&str]) -> Result<Operator<'_>> {
         let cache = format!("--plugin-cache={}", self.cache.path().display());
-        self.cluster.operator(&self.kubeconfig, &["--webhook=false", &cache])
+        self.cluster.operator(&self.kubeconfig, &[&["--webhook=false", &*cache], arguments].concat())
     }
 
     /// What its operators keep on disk.

@@ -56,7 +56,7 @@ fn failures(operator: &Operator<'_>) -> Result<Vec<String>> {
 }
 
 /// KiB of memory.
-fn memory(operator: &Operator<'_>) -> Result<u64> {
+pub(super) fn memory(operator: &Operator<'_>) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", operator.pid()))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     Ok(line.split_whitespace().next().context("no number")?.parse()?)

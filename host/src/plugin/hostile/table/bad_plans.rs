@@ -139,51 +139,51 @@ fn bad(number: &'static str, name: &'static str, change: impl FnOnce(&mut JobPla
     case(number, name, plan_of(&plan), ("PluginFailed", message))
 }
 
-/// What becomes of a job with that plan: the last thing said of it, if none of the plan is made, and what its user is told.
 fn plan_of(plan: &JobPlan) -> Attack {
-    let guest = Guest { answer: Some(plan.clone()), ..good() };
-    Box::new(move |engine| {
-        let plugin = Plugin::load(engine, &guest.component(), limits()).unwrap();
-        let description = plugin.description();
-        let framework = Framework {
-            kind: &description.kinds[0],
-            plugin: &description.name,
-            digest: None,
-            announced: &description.objects,
-            grants: &Grants::default(),
-            planner: &plugin,
-            settings: &json!({}),
-            addresses: &Addresses::Cluster { domain: None },
-            gang: &GangScheduler::Off,
-        };
-        let template = json!({"spec": {"containers": [{"name": "test", "image": "train:1"}]}});
-        let job = json!({
-            "apiVersion": "example.com/v1",
-            "kind": "TestJob",
-            "metadata": {"name": "job", "namespace": "ns", "uid": "uid", "resourceVersion": "1"},
-            "spec": {"testReplicaSpecs": {"Worker": {"replicas": 1, "template": template}}},
-        });
-        let seen = Seen {
-            now: Timestamp::UNIX_EPOCH,
-            pods: vec![],
-            services: vec![],
-            objects: vec![],
-            gang: gang::Seen::default(),
-            names: std::collections::BTreeMap::new(),
-        };
-        let thought = think(&framework, &job, &seen).unwrap();
-        let said: Vec<_> = thought.events.iter().map(|event| event.message.as_str()).collect();
-        let status = thought.status.unwrap();
-        let last = status.conditions.last().map(|condition| condition.reason.as_str());
-        match (last, thought.batches.is_empty()) {
-            (Some("TestJobPluginFailed"), true) => ("PluginFailed", said.join("; ")),
-            (Some("TestJobCreated"), false) => ("Created", said.join("; ")),
-            other => ("Odd", format!("{other:?} {said:?}")),
-        }
-    })
+    Attack::Guest(When::Answered, Box::new(Guest { answer: Some(plan.clone()), ..good() }))
 }
 
-fn plan() -> JobPlan {
+/// What becomes of a job with its plan: the last thing said of it, if none of the plan is made, and what its user is told.
+pub(super) fn judge(plugin: &Plugin) -> Ended {
+    let description = plugin.description();
+    let framework = Framework {
+        kind: &description.kinds[0],
+        plugin: &description.name,
+        digest: None,
+        announced: &description.objects,
+        grants: &Grants::default(),
+        planner: plugin,
+        settings: &json!({}),
+        addresses: &Addresses::Cluster { domain: None },
+        gang: &GangScheduler::Off,
+    };
+    let template = json!({"spec": {"containers": [{"name": "test", "image": "train:1"}]}});
+    let job = json!({
+        "apiVersion": "example.com/v1",
+        "kind": "TestJob",
+        "metadata": {"name": "job", "namespace": "ns", "uid": "uid", "resourceVersion": "1"},
+        "spec": {"testReplicaSpecs": {"Worker": {"replicas": 1, "template": template}}},
+    });
+    let seen = Seen {
+        now: Timestamp::UNIX_EPOCH,
+        pods: vec![],
+        services: vec![],
+        objects: vec![],
+        gang: gang::Seen::default(),
+        names: std::collections::BTreeMap::new(),
+    };
+    let thought = think(&framework, &job, &seen).unwrap();
+    let said: Vec<_> = thought.events.iter().map(|event| event.message.as_str()).collect();
+    let status = thought.status.unwrap();
+    let last = status.conditions.last().map(|condition| condition.reason.as_str());
+    match (last, thought.batches.is_empty()) {
+        (Some("TestJobPluginFailed"), true) => ("PluginFailed", said.join("; ")),
+        (Some("TestJobCreated"), false) => ("Created", said.join("; ")),
+        other => ("Odd", format!("{other:?} {said:?}")),
+    }
+}
+
+pub(super) fn plan() -> JobPlan {
     JobPlan { replicas: vec![replica("Worker")], network: Network::None, objects: vec![], ssh_keys: vec![] }
 }
 

@@ -49,7 +49,7 @@ pub(super) fn cases() -> Vec<Case> {
 /// How compiling this ends, with limits of its own. The text it is made from takes more memory than all else here.
 fn compiles(parts: fn() -> String, limits: CompileLimits) -> Attack {
     let bytes = posing_bytes(&parts());
-    Box::new(move |_| {
+    own(move |_| {
         let engine = Engine::new(NonZeroU32::MIN, Compiler::Child(limits)).unwrap();
         let error = Plugin::load(&engine, &bytes, super::limits()).err().unwrap();
         (error.reason(), error.to_string())

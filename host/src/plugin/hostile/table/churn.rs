@@ -4,11 +4,11 @@ use super::*;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        case("25", "a counter that would count calls", Box::new(counter), ("Answered", "")),
-        case("25b", "100 loads, good and bad in turn, all called", Box::new(reloads), ("Answered", "")),
-        case("25c", "let go of in the middle of a call", Box::new(let_go), ("OutOfFuel", "")),
-        case("+", "as many calls as there may be", Box::new(full_house), ("Busy", "")),
-        case("+", "failing for every job", Box::new(degraded), ("Degraded", "left alone")),
+        case("25", "a counter that would count calls", own(counter), ("Answered", "")),
+        case("25b", "100 loads, good and bad in turn, all called", own(reloads), ("Answered", "")),
+        case("25c", "let go of in the middle of a call", own(let_go), ("OutOfFuel", "")),
+        case("+", "as many calls as there may be", own(full_house), ("Busy", "")),
+        case("+", "failing for every job", own(degraded), ("Degraded", "left alone")),
     ]
 }
 
@@ -17,7 +17,7 @@ const COUNT: &str = "(global.set $calls (i32.add (global.get $calls) (i32.const 
     (i32.store (i32.const 112) (global.get $calls))
     (i32.const 64)";
 
-fn counter(engine: &Engine) -> (&'static str, String) {
+fn counter(engine: &Engine) -> Ended {
     let guest = Guest { fields: "(global $calls (mut i32) (i32.const 0))", assess: COUNT, ..good() };
     let plugin = Plugin::load(engine, &guest.component(), limits()).unwrap();
     for name in ["a", "b", "c"] {
@@ -26,7 +26,7 @@ fn counter(engine: &Engine) -> (&'static str, String) {
     ended(plugin.assess(&job("d"), &nothing_seen()))
 }
 
-fn reloads(engine: &Engine) -> (&'static str, String) {
+fn reloads(engine: &Engine) -> Ended {
     let (sound, broken) = (good().component(), Guest { describe: Some("unreachable"), ..good() }.component());
     let mut serving = Plugin::load(engine, &sound, limits()).unwrap();
     for n in 0..50 {
@@ -39,7 +39,7 @@ fn reloads(engine: &Engine) -> (&'static str, String) {
 }
 
 /// The call has what it needs for as long as it needs it.
-fn let_go(engine: &Engine) -> (&'static str, String) {
+fn let_go(engine: &Engine) -> Ended {
     let plugin = Plugin::load(engine, &Guest { plan: LOOP, ..good() }.component(), limits()).unwrap();
     let loaded = Arc::downgrade(&plugin.0);
     let (caller, in_flight) = (plugin.clone(), plugin.clone());
@@ -53,14 +53,14 @@ fn let_go(engine: &Engine) -> (&'static str, String) {
     end
 }
 
-fn full_house(engine: &Engine) -> (&'static str, String) {
+fn full_house(engine: &Engine) -> Ended {
     let own = Limits { concurrency: 1, wall: Duration::from_millis(100), ..limits() };
     let plugin = Plugin::load(engine, &good().component(), own).unwrap();
     let _turn = plugin.0.turns.enter(1, None);
     ended(plugin.plan(&job("a")))
 }
 
-fn degraded(engine: &Engine) -> (&'static str, String) {
+fn degraded(engine: &Engine) -> Ended {
     let plugin = Plugin::load(engine, &Guest { plan: "unreachable", ..good() }.component(), limits()).unwrap();
     for name in ["a", "b", "c", "d", "e"] {
         assert!(matches!(plugin.plan(&job(name)), Err(CallError::Trap { .. })), "{name}");

@@ -7,7 +7,7 @@ pub(super) fn cases() -> Vec<Case> {
     let fuel = ("OutOfFuel", "all 10000000 units");
     vec![
         case("1", "an endless loop", plans(Guest { plan: LOOP, ..good() }), fuel),
-        case("1b", "an endless loop with endless fuel", Box::new(endless), ("DeadlineExceeded", "200ms")),
+        case("1b", "an endless loop with endless fuel", own(endless), ("DeadlineExceeded", "200ms")),
         case(
             "2",
             "an endless start",
@@ -27,7 +27,7 @@ pub(super) fn cases() -> Vec<Case> {
             loads_guest(Guest { describe: Some("unreachable"), ..good() }),
             ("ProbeFailed", "unreachable"),
         ),
-        case("5", "a crash for one job only", Box::new(one_job), ("Answered", "")),
+        case("5", "a crash for one job only", own(one_job), ("Answered", "")),
         case(
             "6",
             "endless recursion",
@@ -64,7 +64,7 @@ pub(super) fn cases() -> Vec<Case> {
             plans(Guest { fields: "(table $t 1 funcref)", plan: TABLE, ..good() }),
             ("Answered", ""),
         ),
-        case("16", "an endless log", Box::new(flood), ("LogFlood", "65536 bytes or 256 lines")),
+        case("16", "an endless log", own(flood), ("LogFlood", "65536 bytes or 256 lines")),
         case(
             "16b",
             "a log of one endless line",
@@ -85,7 +85,7 @@ pub(super) fn cases() -> Vec<Case> {
             }),
             fuel,
         ),
-        case("+", "200 calls of nine tenths of their fuel", Box::new(heavy), ("Answered", "")),
+        case("+", "200 calls of nine tenths of their fuel", own(heavy), ("Answered", "")),
     ]
 }
 
@@ -103,12 +103,12 @@ const TABLE: &str = "
     (if (i32.ne (table.size $t) (i32.const 20000)) (then unreachable))
     (i32.const 64)";
 
-fn endless(engine: &Engine) -> (&'static str, String) {
+fn endless(engine: &Engine) -> Ended {
     let limits = Limits { fuel: u64::MAX, wall: Duration::from_millis(200), ..Limits::default() };
     ended(Plugin::load(engine, &Guest { plan: LOOP, ..good() }.component(), limits).unwrap().plan(&job("a")))
 }
 
-fn one_job(engine: &Engine) -> (&'static str, String) {
+fn one_job(engine: &Engine) -> Ended {
     let plan = "(if (i32.eq (i32.load8_u (local.get 0)) (i32.const 33)) (then unreachable)) (i32.const 64)";
     let plugin = Plugin::load(engine, &Guest { plan, ..good() }.component(), limits()).unwrap();
     let bad = plugin.plan(&job("!"));
@@ -117,7 +117,7 @@ fn one_job(engine: &Engine) -> (&'static str, String) {
     ended(plugin.plan(&job("a")))
 }
 
-fn flood(engine: &Engine) -> (&'static str, String) {
+fn flood(engine: &Engine) -> Ended {
     let plan = "(loop $a (call $log (i32.const 0) (i32.const 0) (i32.const 1024)) (br $a)) unreachable";
     let plugin = Plugin::load(engine, &Guest { imports: LOG, plan, ..good() }.component(), limits()).unwrap();
     let answer = plugin.plan(&job("a"));
@@ -139,7 +139,7 @@ fn resources() -> Guest {
 }
 
 /// About four units of fuel a turn.
-fn heavy(engine: &Engine) -> (&'static str, String) {
+fn heavy(engine: &Engine) -> Ended {
     let plan = "(local $n i32) (local.set $n (i32.const 1000000))
         (loop $a (br_if $a (local.tee $n (i32.sub (local.get $n) (i32.const 1))))) (i32.const 64)";
     let plugin = Plugin::load(engine, &Guest { plan, ..good() }.component(), limits()).unwrap();
