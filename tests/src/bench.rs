@@ -48,7 +48,7 @@ pub struct Options {
     #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(0..=5000))]
     pub large: u32,
     /// How often the large job and a plain client take turns; medians are shown
-    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub turns: u32,
     /// Seconds of silence after the jobs have succeeded
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]

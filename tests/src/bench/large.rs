@@ -38,6 +38,7 @@ pub(super) fn measure(place: &Place, kind: &Kind, pods: u32) -> Result<Section> 
 
     let refused = |is: fn(u64) -> bool| count(&requests, |request| is(request.code));
     let (rate, plain_rate) = (of_operator.rate(), of_plain.rate());
+    say(&format!("{rate:.0} pods a second; {plain_rate:.0} by a plain client"));
     let figures = vec![
         Figure::new("pods created", rate, Unit::PerSecond),
         Figure::new("pods created by a plain client", plain_rate, Unit::PerSecond),
