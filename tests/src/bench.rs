@@ -2,7 +2,6 @@
 //!
 //! Any operator can be measured: a command starts it, and what it asks is in the API server's audit log under its name.
 
-mod client;
 mod figure;
 mod follow;
 mod job;

@@ -10,6 +10,7 @@ mod flags;
 mod kubectl;
 mod operator;
 pub(crate) mod programs;
+mod reader;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use self::certificates::Authority;
 use self::flags::Ports;
 pub use self::operator::Operator;
 use self::programs::Programs;
+use self::reader::Reader;
 use crate::wait_until;
 
 /// The group that may do everything.
@@ -46,6 +48,7 @@ pub struct ControlPlane {
     server: String,
     authority: Authority,
     programs: Programs,
+    reader: Reader,
     names: AtomicU32,
 }
 
@@ -76,7 +79,8 @@ impl ControlPlane {
         let ports = Ports::free()?;
         let server = format!("https://127.0.0.1:{}", ports.server);
         let authority = Authority::new()?;
-        let cluster = Self { folder, binaries, server, authority, programs, names: AtomicU32::new(0) };
+        let reader = Reader::new(&authority.kubeconfig(&server, "admin", ADMINS)?)?;
+        let cluster = Self { folder, binaries, server, authority, programs, reader, names: AtomicU32::new(0) };
         cluster.write_files()?;
         cluster.start_programs(&ports, shape)?;
         Ok(cluster)
@@ -98,7 +102,7 @@ impl ControlPlane {
         let start = |name, flags: Vec<String>| self.programs.start(name, &self.binaries.join(name), &flags);
         start("etcd", flags::etcd(ports))?;
         start("kube-apiserver", flags::api_server(ports, shape))?;
-        self.wait_until(120, "the API server", || self.kubectl(&["get", "--raw", "/readyz"]))?;
+        self.wait_until(120, "the API server", || self.reader.readyz())?;
         start("kube-controller-manager", flags::controller_manager(shape))?;
         match shape {
             Shape::Bare => Ok(()),
@@ -112,8 +116,8 @@ impl ControlPlane {
 
     /// Until it is there, pods are refused.
     fn wait_for_account(&self, namespace: &str) -> Result<()> {
-        let account = ["get", "serviceaccount", "default", "--namespace", namespace];
-        self.wait_until(60, "the service account `default`", || self.kubectl(&account)).map(drop)
+        let account = || self.get(namespace, "serviceaccount/default");
+        self.wait_until(60, "the service account `default`", account).map(drop)
     }
 
     /// As `wait_until` beside this module, but gives up when a program of the control plane has ended.

@@ -4,6 +4,7 @@
 
 pub mod bench;
 pub mod binary;
+mod client;
 pub mod conformance;
 pub mod control_plane;
 pub mod generated;
@@ -14,6 +15,7 @@ pub mod sigstore;
 pub mod takeover;
 mod wait;
 
+pub use client::Client;
 pub use control_plane::ControlPlane;
 pub use wait::wait_until;
 

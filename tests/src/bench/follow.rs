@@ -13,9 +13,9 @@ use kube::runtime::watcher::{self, Event, watcher};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use super::client::Client;
 use super::job::Kind;
 use super::say;
+use crate::Client;
 
 /// How long nothing may happen to any job before it is given up.
 const PATIENCE: Duration = Duration::from_mins(5);

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 
-use super::client::Client;
 use super::job::{Kind, PYTORCH, TENSORFLOW};
 use super::sample::Sample;
 use super::{Options, say};
+use crate::Client;
 use crate::control_plane::{Operator, Request, Shape};
 use crate::{ControlPlane, ROOT, conformance};
 

@@ -7,9 +7,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 use kube::api::ListParams;
 
-use super::client::Client;
 use super::place::Place;
 use super::say;
+use crate::Client;
 use crate::control_plane::{ADMINS, Request};
 
 const PLAIN: &str = "plain-client";

@@ -4,7 +4,6 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, anyhow, bail};
-use serde_json::Value;
 
 use super::ControlPlane;
 
@@ -40,11 +39,5 @@ impl ControlPlane {
     /// Applies a manifest that names its namespace.
     pub fn apply(&self, manifest: &str) -> Result<String> {
         self.kubectl_with(&["apply", "-f", "-"], manifest)
-    }
-
-    /// `kubectl get <what> --output json`.
-    pub fn get(&self, what: &[&str]) -> Result<Value> {
-        let json = self.kubectl(&[&["get"], what, &["--output", "json"]].concat())?;
-        serde_json::from_str(&json).with_context(|| format!("kubectl get {} printed no JSON", what.join(" ")))
     }
 }

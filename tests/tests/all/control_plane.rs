@@ -24,7 +24,7 @@ fn a_pod_runs_and_ends_on_a_fake_node() -> Result<()> {
     for (name, code, end) in [("good", "0", "Succeeded"), ("bad", "137", "Failed")] {
         cluster.kubectl_with(&create, &POD.replace("NAME", name).replace("CODE", code))?;
         let pod = |phase: &str| {
-            let pod = cluster.get(&["pod", name, "--namespace", &namespace])?;
+            let pod = cluster.get(&namespace, &format!("pod/{name}"))?;
             ensure!(pod["status"]["phase"] == phase, "{name}: {}", pod["status"]);
             Ok(pod)
         };

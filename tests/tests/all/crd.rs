@@ -89,7 +89,7 @@ fn adopt(cluster: &ControlPlane) -> Result<()> {
     // What a definition says is served a moment after it is stored.
     cluster.wait_until(60, "our definitions to be served", || {
         for kind in kinds()? {
-            let stored = cluster.get(&[&kind.plural, "old", "--namespace=default"])?;
+            let stored = cluster.get("default", &format!("{}/old", kind.plural))?;
             ensure!(stored["spec"]["runPolicy"]["suspend"] == false, "{}: {}", kind.name, stored["spec"]);
             ensure!(explain(cluster, &format!("{}.status.restarts", kind.plural))?.contains("Restarts"), "old words");
         }
@@ -125,7 +125,7 @@ fn stored(cluster: &ControlPlane, job: &Value) -> Result<Value> {
 fn jobs_that_are_stored_stay_when_the_definitions_are_replaced() -> Result<()> {
     let Some(cluster) = cluster()? else { return Ok(()) };
     for kind in kinds()? {
-        let job = cluster.get(&[&kind.plural, "old", "--namespace=default"])?;
+        let job = cluster.get("default", &format!("{}/old", kind.plural))?;
         assert_eq!(job["metadata"]["generation"], 1, "{}", kind.name);
         let mut expected = kind.job("old", &json!({}))["spec"].clone();
         expected["runPolicy"] = json!({"suspend": false});
@@ -325,7 +325,7 @@ fn who_applies_other_containers_leaves_those_of_others() -> Result<()> {
             let arguments = ["apply", "--server-side", &format!("--field-manager={manager}"), "-f", "-"];
             cluster.kubectl_with(&arguments, &kind.job("shared", &template(manager)).to_string())?;
         }
-        let job = cluster.get(&[&kind.plural, "shared", "--namespace=default"])?;
+        let job = cluster.get("default", &format!("{}/shared", kind.plural))?;
         let containers = &job["spec"][&kind.replica_specs]["Worker"]["template"]["spec"]["containers"];
         let names: Vec<_> =
             containers.as_array().into_iter().flatten().map(|container| text(container, "/name")).collect();
@@ -342,7 +342,7 @@ fn kinds_that_scale_are_scaled_by_kubectl_and_others_are_not() -> Result<()> {
         cluster.apply(&kind.job("scaled", &json!({})).to_string())?;
         let done = cluster.kubectl(&["scale", &kind.plural, "scaled", "--replicas=3"]);
         let refused = done.err().map(|error| error.to_string());
-        let job = cluster.get(&[&kind.plural, "scaled", "--namespace=default"])?;
+        let job = cluster.get("default", &format!("{}/scaled", kind.plural))?;
         let replicas = &job["spec"][&kind.replica_specs]["Worker"]["replicas"];
         match refused {
             None => assert!(kind.scales && replicas == 3, "{}: {replicas}", kind.name),

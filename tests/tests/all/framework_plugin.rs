@@ -68,13 +68,13 @@ fn what_makes_sense_is_stored() -> Result<()> {
     {
         let name = format!("good-{index}");
         cluster.apply(&plugin(&name, spec))?;
-        let stored = cluster.get(&["fwp", &name])?["spec"].clone();
+        let stored = cluster.get("", &format!("frameworkplugin/{name}"))?["spec"].clone();
         let mut expected = json!({"upgradePolicy": "NewJobs", "suspend": false, "definitions": "Retain"});
         merge(&mut expected, spec);
         assert_eq!(stored, expected, "{spec}");
     }
     cluster.apply(&plugin("keys", &json!({"source": {"configMap": {"name": "ring"}}})))?;
-    assert_eq!(cluster.get(&["fwp", "keys"])?["spec"]["source"]["configMap"]["key"], "plugin.wasm");
+    assert_eq!(cluster.get("", "frameworkplugin/keys")?["spec"]["source"]["configMap"]["key"], "plugin.wasm");
     Ok(())
 }
 

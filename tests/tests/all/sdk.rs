@@ -12,7 +12,7 @@ use crate::operator::Place;
 #[test]
 fn jobs_of_the_python_sdk_live_as_its_users_expect() -> Result<()> {
     let Some(place) = Place::new("sdk")? else { return Ok(()) };
-    let _operator = place.operator(&[])?;
+    let _operator = place.operator(&[], &[])?;
     let kubeconfig = place.cluster.kubeconfig_of("data-scientist", ADMINS)?;
     let path = kubeconfig.to_str().context("the path is not UTF-8")?;
     // The SDK takes its namespace from here.

@@ -55,7 +55,7 @@ const END: [(usize, &str, &str, u64); 2] = [
 #[test]
 fn a_job_of_four_costs_thirty_requests() -> Result<()> {
     let Some(place) = Place::new("cost")? else { return Ok(()) };
-    let operator = place.operator(&[])?;
+    let operator = place.operator(&[], &[])?;
     place.apply(&PYTORCH.job("mnist", &[("Master", 1), ("Worker", 3)], json!({"test/stay": "Pending"})))?;
     place.wait("pod/mnist-worker-2", "create")?;
     place.wait_for(JOB, "Created")?;
@@ -106,7 +106,7 @@ fn set_phase(place: &Place, pod: &str, phase: &str, state: &Value) -> Result<()>
 #[test]
 fn a_settled_job_costs_nothing_for_a_minute() -> Result<()> {
     let Some(place) = Place::new("settled")? else { return Ok(()) };
-    let operator = place.operator(&[])?;
+    let operator = place.operator(&[&PYTORCH], &[])?;
     place.apply(&PYTORCH.job("mnist", &[("Master", 1), ("Worker", 3)], json!({})))?;
     place.wait(JOB, "jsonpath={.status.replicaStatuses.Worker.active}=3")?;
     place.wait_for(JOB, "Running")?;

@@ -19,7 +19,7 @@ fn job(restart_policy: &str, run_policy: Value) -> Value {
 fn a_failed_worker_is_replaced_and_the_others_stay() -> Result<()> {
     for (name, policy, code) in [("on-failure", "OnFailure", 1), ("retryable", "ExitCode", 137)] {
         let Some(place) = Place::new(name)? else { return Ok(()) };
-        let operator = place.operator(&[])?;
+        let operator = place.operator(&[&PYTORCH], &[])?;
         place.apply(&job(policy, json!({"backoffLimit": 1})))?;
         place.wait(JOB, "jsonpath={.status.replicaStatuses.Worker.active}=2")?;
         let before = place.pods()?;
@@ -51,7 +51,7 @@ fn a_failure_that_another_try_will_not_mend_fails_the_job() -> Result<()> {
         ("limit", "OnFailure", Some(0), 1, "Job mnist has failed because it has reached the specified backoff limit"),
     ] {
         let Some(place) = Place::new(name)? else { return Ok(()) };
-        let operator = place.operator(&[])?;
+        let operator = place.operator(&[&PYTORCH], &[])?;
         place.apply(&job(policy, json!({"backoffLimit": limit})))?;
         place.wait(JOB, "jsonpath={.status.replicaStatuses.Worker.active}=2")?;
         place.wait_for(JOB, "Running")?;
@@ -75,7 +75,7 @@ fn a_failure_that_another_try_will_not_mend_fails_the_job() -> Result<()> {
 #[test]
 fn an_invalid_job_fails_before_anything_is_made() -> Result<()> {
     let Some(place) = Place::new("invalid")? else { return Ok(()) };
-    let operator = place.operator(&[])?;
+    let operator = place.operator(&[&PYTORCH], &[])?;
     place.apply(&PYTORCH.job("mnist", &[("Master", 2)], json!({})))?;
     place.wait_for(JOB, "Failed")?;
     assert!(operator.terminate()?.success());

@@ -46,7 +46,7 @@ fn told(place: &Place, job: &str, kind: &str, reason: &str, message: &str) -> Re
 fn jobs_wait_for_pod_groups_and_outlive_them() -> Result<()> {
     let Some(place) = Place::new("gang")? else { return Ok(()) };
     let group = format!("{}/mnist", pod_groups::name(VOLCANO));
-    let operator = place.operator(&["--gang-scheduler-name=volcano"])?;
+    let operator = place.operator(&[&PYTORCH], &["--gang-scheduler-name=volcano"])?;
     place.apply(&job("mnist"))?;
     let message = format!("Error creating: the kind PodGroup of {VOLCANO} is not installed; pods wait until it is");
     told(&place, "pytorchjob/mnist", "Warning", "FailedCreatePodGroup", &message)?;

@@ -41,12 +41,12 @@ fn goes_on_after(name: &str, end: fn(Operator<'_>) -> Result<()>, made: RangeInc
     let Some(place) = Place::new(name)? else { return Ok(()) };
 
     // While pods are being made.
-    let operator = place.operator(&[])?;
+    let operator = place.operator(&[&PYTORCH], &[])?;
     place.apply(&PYTORCH.job("mnist", &[("Master", 1), ("Worker", 30)], json!({})))?;
     place.wait("pod/mnist-master-0", "create")?;
     end(operator)?;
     let first = place.pods()?;
-    let operator = place.operator(&[])?;
+    let operator = place.operator(&[&PYTORCH], &[])?;
     place.wait("pytorchjob/mnist", "jsonpath={.status.replicaStatuses.Worker.active}=30")?;
     place.wait_for("pytorchjob/mnist", "Running")?;
     let all = place.pods()?;
@@ -57,7 +57,7 @@ fn goes_on_after(name: &str, end: fn(Operator<'_>) -> Result<()>, made: RangeInc
     end(operator)?;
     place.end("mnist-master-0", 0)?;
     place.wait("pod/mnist-master-0", "jsonpath={.status.phase}=Succeeded")?;
-    let operator = place.operator(&[])?;
+    let operator = place.operator(&[&PYTORCH], &[])?;
     place.wait_for("pytorchjob/mnist", "Succeeded")?;
     assert_eq!(place.pods()?, all);
     assert_eq!(counter(&operator.metrics()?, "training_operator_jobs_created_total"), 0, "it was counted already");
@@ -79,11 +79,11 @@ fn one_of_two_operators_leads_and_the_other_takes_over() -> Result<()> {
     };
     let holder = || Ok::<_, anyhow::Error>(text(&place.get("lease/test")?["spec"]["holderIdentity"]));
 
-    let first = place.operator(&elect)?;
+    let first = place.operator(&[&PYTORCH], &elect)?;
     place.wait("lease/test", "create")?;
     place.wait("lease/test", "jsonpath={.spec.holderIdentity}")?;
     let leader = holder()?;
-    let second = place.operator(&elect)?;
+    let second = place.operator(&[&PYTORCH], &elect)?;
     place.apply(&job("one"))?;
     place.wait_for("pytorchjob/one", "Succeeded")?;
     assert_eq!((created(&first)?, created(&second)?), (1, 0));

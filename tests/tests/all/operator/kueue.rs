@@ -48,7 +48,7 @@ fn an_xgboost_job_waits_for_its_queue() -> Result<()> {
 
 fn waits_for_its_queue(kind: &Kind) -> Result<()> {
     let Some(place) = Place::new("queue")? else { return Ok(()) };
-    let _operator = place.operator(&[])?;
+    let _operator = place.operator(&[kind], &[])?;
     let job = &format!("{}/mnist", kind.name.to_lowercase());
     let mut object = kind.job("mnist", &[("Master", 1), ("Worker", 2)], json!({}));
     object["metadata"]["labels"] = json!({"kueue.x-k8s.io/queue-name": "users"});
@@ -115,8 +115,8 @@ fn active(status: &Value) -> u64 {
 #[test]
 fn a_job_that_runs_elsewhere_is_left_to_who_runs_it() -> Result<()> {
     let (Some(home), Some(away)) = (Place::new("home")?, Place::new("away")?) else { return Ok(()) };
-    let operator = home.operator(&[])?;
-    let _other = away.operator(&[])?;
+    let operator = home.operator(&[&PYTORCH], &[])?;
+    let _other = away.operator(&[&PYTORCH], &[])?;
     let job = "pytorchjob/mnist";
     let mut object = PYTORCH.job("mnist", &[("Master", 1), ("Worker", 2)], json!({}));
     object["spec"]["runPolicy"] = json!({"ttlSecondsAfterFinished": 0, "backoffLimit": 3});

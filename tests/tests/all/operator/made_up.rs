@@ -63,7 +63,7 @@ fn its_job_runs_in_a_cluster() -> Result<()> {
     place.cluster.apply(ROLE)?;
     place.grant("ring")?;
 
-    let _operator = place.operator(&plugin)?;
+    let _operator = place.operator(&[], &plugin)?;
     place.kubectl(&["apply", "-f", JOB])?;
     place.wait_for("ring/carousel", "Succeeded")?;
     let pods = ["leader-0", "member-0", "member-1"].map(|pod| format!("pod/carousel-{pod}"));

@@ -36,7 +36,7 @@ struct Sent {
 fn every_malformed_job_gets_an_answer_and_good_ones_go_on() -> Result<()> {
     let Some(place) = Place::new("malformed")? else { return Ok(()) };
     let client = Client::new(&place)?;
-    let operator = place.operator(&[])?;
+    let operator = place.operator(&[], &[])?;
     let mut sent = Vec::new();
     let mut good = Vec::new();
     for kind in kinds::all() {

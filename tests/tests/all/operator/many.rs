@@ -10,7 +10,7 @@ use super::place::{PYTORCH, Place, XGBOOST, counter};
 #[test]
 fn jobs_of_one_kind_and_of_two_live_side_by_side() -> Result<()> {
     let Some(place) = Place::new("side-by-side")? else { return Ok(()) };
-    let operator = place.operator(&[])?;
+    let operator = place.operator(&[&PYTORCH, &XGBOOST], &[])?;
     let replicas = [("Master", 1), ("Worker", 2)];
     // The pods of `mnist` are no prefix of another's, its name is.
     let jobs =
@@ -52,7 +52,7 @@ fn jobs_of_one_kind_and_of_two_live_side_by_side() -> Result<()> {
 #[test]
 fn a_hundred_jobs_at_once_succeed() -> Result<()> {
     let Some(place) = Place::new("hundred")? else { return Ok(()) };
-    let operator = place.operator(&[])?;
+    let operator = place.operator(&[&PYTORCH, &XGBOOST], &[])?;
     let job = |number| PYTORCH.job(&format!("job-{number}"), &[("Master", 1)], json!({"test/complete-after": "0s"}));
     let jobs: Vec<Value> = (0..100).map(job).collect();
     let list = json!({"apiVersion": "v1", "kind": "List", "items": jobs}).to_string();

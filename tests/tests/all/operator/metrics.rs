@@ -13,7 +13,7 @@ use super::place::{PYTORCH, Place, counter};
 #[test]
 fn the_page_has_v1s_names_and_counts_what_happened() -> Result<()> {
     let Some(place) = Place::new("metrics")? else { return Ok(()) };
-    let operator = place.operator(&[])?;
+    let operator = place.operator(&[&PYTORCH], &[])?;
     let mut job = PYTORCH.job("good", &[("Master", 1), ("Worker", 2)], json!({}));
     job["spec"]["runPolicy"] = json!({"ttlSecondsAfterFinished": 0, "cleanPodPolicy": "All"});
     place.apply(&job)?;

@@ -66,7 +66,7 @@ fn look_again(place: &Place, operator: &Operator<'_>) -> Result<Vec<(String, Str
 fn a_job_whose_account_is_there_costs_its_own_writes_and_no_other() -> Result<()> {
     let Some(place) = Place::new("mpi-cost")? else { return Ok(()) };
     place.kubectl(&["create", "serviceaccount", "trainer"])?;
-    let operator = place.operator(&[])?;
+    let operator = place.operator(&[&MPI], &[])?;
     place.apply(&ring(2, Some("trainer")))?;
     place.wait("pod/ring-launcher", "create")?;
     place.wait_for(JOB, "Created")?;
@@ -105,14 +105,14 @@ fn another_operator_finds_what_a_job_has() -> Result<()> {
         changes.retain(|(_, what, _)| what != "events"); // who did not tell them may tell them again
         changes
     };
-    let operator = place.operator(&[])?;
+    let operator = place.operator(&[&MPI], &[])?;
     place.apply(&ring(1, None))?;
     place.wait("pod/ring-launcher", "create")?;
     place.wait_for(JOB, "Created")?;
     assert!(operator.terminate()?.success());
     let before = written(place.changes()?);
     assert_eq!(before.len(), 7, "{before:?}");
-    let operator = place.operator(&[])?;
+    let operator = place.operator(&[&MPI], &[])?;
     assert_eq!(written(look_again(&place, &operator)?), before);
     Ok(())
 }
@@ -122,7 +122,7 @@ fn what_is_in_the_way_is_told_once_and_waited_for() -> Result<()> {
     let Some(place) = Place::new("mpi-foreign")? else { return Ok(()) };
     place.kubectl(&["create", "serviceaccount", "trainer"])?;
     place.kubectl(&["create", "configmap", "ring-config", "--from-literal=a=b"])?;
-    let operator = place.operator(&[])?;
+    let operator = place.operator(&[&MPI], &[])?;
     place.apply(&ring(1, Some("trainer")))?;
     wait_for_event(&place, "ErrResourceExists")?;
     let message = r#"Resource "ring-config" of MPIJobKind "ConfigMap" already exists and is not managed by MPIJob"#;
@@ -150,7 +150,7 @@ fn what_is_in_the_way_is_told_once_and_waited_for() -> Result<()> {
 #[test]
 fn an_object_that_is_taken_from_the_job_is_in_its_way() -> Result<()> {
     let Some(place) = Place::new("mpi-taken")? else { return Ok(()) };
-    let operator = place.operator(&[])?;
+    let operator = place.operator(&[&MPI], &[])?;
     place.apply(&ring(1, None))?;
     place.wait("pod/ring-launcher", "create")?;
     let orphan = json!({"metadata": {"ownerReferences": null}}).to_string();
@@ -165,7 +165,7 @@ fn an_object_that_is_taken_from_the_job_is_in_its_way() -> Result<()> {
 #[test]
 fn hosts_and_rights_follow_the_workers_and_leave_what_is_not_theirs() -> Result<()> {
     let Some(place) = Place::new("mpi-scaled")? else { return Ok(()) };
-    let _operator = place.operator(&[])?;
+    let _operator = place.operator(&[&MPI], &[])?;
     place.apply(&ring(1, None))?;
     let objects = ["configmap/ring-config", "role/ring-launcher"];
     for object in objects {
@@ -198,7 +198,7 @@ fn hosts_and_rights_follow_the_workers_and_leave_what_is_not_theirs() -> Result<
 #[test]
 fn a_failed_worker_is_made_again_where_its_restart_policy_says_so() -> Result<()> {
     let Some(place) = Place::new("mpi-restart")? else { return Ok(()) };
-    let _operator = place.operator(&[])?;
+    let _operator = place.operator(&[&MPI], &[])?;
     place.apply(&MPI.job("ring", &[("Launcher", 1), ("Worker", 2)], json!({})))?;
     place.wait(JOB, "jsonpath={.status.replicaStatuses.Worker.active}=2")?;
     place.wait_for(JOB, "Running")?;

@@ -20,7 +20,7 @@ pub(crate) struct Place {
 }
 
 /// A kind of job, as its users know it.
-pub(super) struct Kind {
+pub(crate) struct Kind {
     pub(super) name: &'static str,
     pub(super) replica_specs: &'static str,
     pub(super) container: &'static str,
@@ -81,9 +81,12 @@ impl Place {
     }
 
     /// Starts an operator for this namespace and waits until it is ready. Admission is the cluster's, and has another.
-    pub(crate) fn operator(&self, arguments: &[&str]) -> Result<Operator<'static>> {
-        let namespace = format!("--namespace={}", self.namespace);
-        self.cluster.operator(&self.kubeconfig, &[&[namespace.as_str(), "--webhook=false"], arguments].concat())
+    /// Of these kinds only, of all when there are none: it takes half a second of CPU to compile a plugin.
+    pub(crate) fn operator(&self, kinds: &[&Kind], arguments: &[&str]) -> Result<Operator<'static>> {
+        let mut all = vec![format!("--namespace={}", self.namespace), "--webhook=false".to_owned()];
+        all.extend(kinds.iter().map(|kind| format!("--enable-scheme={}", kind.name)));
+        let all: Vec<_> = all.iter().map(String::as_str).chain(arguments.iter().copied()).collect();
+        self.cluster.operator(&self.kubeconfig, &all)
     }
 
     /// kubectl in this namespace.
@@ -98,7 +101,7 @@ impl Place {
 
     /// `what` is `pytorchjob/mnist`, or `pods` for a list.
     pub(super) fn get(&self, what: &str) -> Result<Value> {
-        self.cluster.get(&[what, "--namespace", &self.namespace])
+        self.cluster.get(&self.namespace, what)
     }
 
     /// `kubectl wait --for=<what>`; what is not so after a minute shows in the error.
@@ -131,9 +134,14 @@ impl Place {
 
     /// Names of all that a job may have made: `pod/mnist-worker-0`.
     pub(super) fn made(&self) -> Result<BTreeSet<String>> {
-        let kinds = "pods,services,horizontalpodautoscalers,secrets";
-        let made = self.kubectl(&["get", kinds, "--output", "name"])?;
-        Ok(made.lines().map(str::to_owned).filter(|name| name != "service/kubernetes").collect())
+        let mut made = BTreeSet::new();
+        for kind in ["pod", "service", "horizontalpodautoscaler", "secret"] {
+            let list = self.get(&format!("{kind}s"))?;
+            let names = list["items"].as_array().into_iter().flatten().map(name);
+            made.extend(names.map(|name| format!("{kind}/{name}")));
+        }
+        made.remove("service/kubernetes");
+        Ok(made)
     }
 
     /// Waits until nothing else is there.
@@ -157,12 +165,14 @@ impl Place {
     /// Type, reason and message of the events on a job, sorted, as `kubectl get events` shows them.
     pub(super) fn events(&self, job: &str) -> Result<Vec<[String; 3]>> {
         let (kind, name) = job.split_once('/').context("a job is kind/name")?;
-        let selector = format!("involvedObject.name={name}");
-        let events = self.cluster.get(&["events", "--namespace", &self.namespace, "--field-selector", &selector])?;
+        let events = self.get("events")?;
         let events = events["items"].as_array().into_iter().flatten();
-        let events = events.filter(|event| text(&event["involvedObject"]["kind"]).to_lowercase() == kind);
+        let on = |event: &&Value| {
+            let object = &event["involvedObject"];
+            object["name"] == name && text(&object["kind"]).to_lowercase() == kind
+        };
         let mut events: Vec<_> =
-            events.map(|event| ["type", "reason", "message"].map(|field| text(&event[field]))).collect();
+            events.filter(on).map(|event| ["type", "reason", "message"].map(|field| text(&event[field]))).collect();
         events.sort();
         Ok(events)
     }

@@ -25,7 +25,16 @@ const EXAMPLES: [&str; 12] = [
 ];
 
 /// Kinds of object that a job may have, and what of them a namespace has before any job.
-const KINDS: &str = "pods,services,horizontalpodautoscalers,secrets,configmaps,serviceaccounts,roles,rolebindings";
+const KINDS: [&str; 8] = [
+    "pods",
+    "services",
+    "horizontalpodautoscalers",
+    "secrets",
+    "configmaps",
+    "serviceaccounts",
+    "roles",
+    "rolebindings",
+];
 const FURNITURE: [&str; 4] =
     ["Service/kubernetes", "ConfigMap/kube-root-ca.crt", "ServiceAccount/default", "RoleBinding/training-operator"];
 
@@ -41,7 +50,7 @@ type Objects = BTreeMap<String, Value>;
 fn the_operator_makes_what_plan_prints() -> Result<()> {
     let Some(cluster) = ControlPlane::shared()? else { return Ok(()) };
     let place = Place::at(cluster, "default".to_owned())?; // where plan believes a job without namespace to be
-    let _operator = place.operator(&[])?;
+    let _operator = place.operator(&[], &[])?;
     for example in EXAMPLES {
         let file = format!("{ROOT}/examples/{example}");
         let planned: Value = serde_json::from_str(&trainyard(&["plan", "-f", &file, "-o", "json"])?)?;
@@ -49,7 +58,10 @@ fn the_operator_makes_what_plan_prints() -> Result<()> {
         ensure!(!planned.is_empty(), "nothing is planned for {example}");
         place.kubectl(&["apply", "-f", &file])?;
         let made = place.cluster.wait_until(60, "what is planned", || {
-            let mut made = by_name(&place.get(KINDS)?);
+            let mut made = Objects::new();
+            for kind in KINDS {
+                made.append(&mut by_name(&place.get(kind)?));
+            }
             made.retain(|name, _| !FURNITURE.contains(&name.as_str()));
             ensure!(made.keys().eq(planned.keys()), "{:?} instead of {:?}", made.keys(), planned.keys());
             Ok(made)

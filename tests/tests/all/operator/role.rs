@@ -44,7 +44,7 @@ fn the_role_grants_what_is_used_and_no_more() -> Result<()> {
     pod_groups::install(place.cluster, SCHEDULER_PLUGINS)?;
     foreign(&place)?;
     see_priority_classes(&place)?;
-    let operator = place.operator(&["--leader-elect", "--gang-scheduler-name=test"])?;
+    let operator = place.operator(&[], &["--leader-elect", "--gang-scheduler-name=test"])?;
     let mut job = PYTORCH.job("mnist", &[("Worker", 2)], json!({}));
     let resource_metric = json!({"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}});
     let metrics = json!([{"type": "Resource", "resource": resource_metric}]);

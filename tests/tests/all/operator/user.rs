@@ -18,7 +18,7 @@ fn elastic(workers: u32) -> Value {
 fn made(workers: u32) -> Vec<String> {
     let replicas =
         (0..workers).flat_map(|index| ["pod", "service"].map(|kind| format!("{kind}/elastic-worker-{index}")));
-    replicas.chain(["horizontalpodautoscaler.autoscaling/elastic".to_owned()]).collect()
+    replicas.chain(["horizontalpodautoscaler/elastic".to_owned()]).collect()
 }
 
 fn wait_until_made(place: &Place, workers: u32) -> Result<()> {
@@ -29,12 +29,12 @@ fn wait_until_made(place: &Place, workers: u32) -> Result<()> {
 #[test]
 fn an_elastic_job_is_scaled_up_and_down() -> Result<()> {
     let Some(place) = Place::new("scaled")? else { return Ok(()) };
-    let _operator = place.operator(&[])?;
+    let _operator = place.operator(&[&PYTORCH], &[])?;
     place.apply(&elastic(2))?;
     wait_until_made(&place, 2)?;
     let first = place.pods()?;
 
-    let scaler = place.get("hpa/elastic")?;
+    let scaler = place.get("horizontalpodautoscaler/elastic")?;
     let target = json!({"apiVersion": "kubeflow.org/v1", "kind": "PyTorchJob", "name": "elastic"});
     assert_eq!(scaler["spec"]["scaleTargetRef"], target);
     assert_eq!([&scaler["spec"]["minReplicas"], &scaler["spec"]["maxReplicas"]], [&json!(1), &json!(4)]);
@@ -60,7 +60,7 @@ fn an_elastic_job_is_scaled_up_and_down() -> Result<()> {
 #[test]
 fn a_job_is_suspended_and_resumed() -> Result<()> {
     let Some(place) = Place::new("suspended")? else { return Ok(()) };
-    let _operator = place.operator(&[])?;
+    let _operator = place.operator(&[&PYTORCH], &[])?;
     place.apply(&elastic(2))?;
     place.wait_for("pytorchjob/elastic", "Running")?;
     wait_until_made(&place, 2)?;
@@ -115,7 +115,7 @@ fn suspend(place: &Place, suspend: bool) -> Result<()> {
 #[test]
 fn a_job_and_all_it_made_goes_after_its_time_to_live() -> Result<()> {
     let Some(place) = Place::new("ttl")? else { return Ok(()) };
-    let operator = place.operator(&[])?;
+    let operator = place.operator(&[&PYTORCH], &[])?;
     let mut job = PYTORCH.job("short", &[("Master", 1), ("Worker", 1)], json!({"test/complete-after": "0s"}));
     job["spec"]["runPolicy"] = json!({"ttlSecondsAfterFinished": 1});
     place.apply(&job)?;
@@ -131,7 +131,7 @@ fn a_job_and_all_it_made_goes_after_its_time_to_live() -> Result<()> {
 #[test]
 fn a_deleted_job_leaves_nothing_behind() -> Result<()> {
     let Some(place) = Place::new("deleted")? else { return Ok(()) };
-    let operator = place.operator(&[])?;
+    let operator = place.operator(&[&PYTORCH], &[])?;
     place.apply(&elastic(3))?;
     place.wait_for("pytorchjob/elastic", "Running")?;
     wait_until_made(&place, 3)?;

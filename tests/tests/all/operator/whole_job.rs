@@ -80,7 +80,7 @@ fn an_xgboost_job_succeeds() -> Result<()> {
 
 fn succeeds(expected: &Expected) -> Result<()> {
     let Some(place) = Place::new(expected.framework)? else { return Ok(()) };
-    let operator = place.operator(&[])?;
+    let operator = place.operator(&[expected.kind], &[])?;
     place.apply(&expected.kind.job("mnist", &[("Master", 1), ("Worker", 2)], json!({})))?;
     let job = format!("{}/mnist", expected.resource);
     place.wait(&job, "jsonpath={.status.replicaStatuses.Worker.active}=2")?;

@@ -209,7 +209,7 @@ fn an_operator_that_is_killed_while_it_loads_begins_again() -> Result<()> {
         place.wait_for("ring", "Ready", "True")?;
         place.wait_for("ring", "Degraded", "False")?;
         runs(&place.cluster, &format!("after-{milliseconds}"))?;
-        let planned = place.cluster.get(&["ringjob", &format!("after-{milliseconds}")])?;
+        let planned = place.cluster.get("default", &format!("ringjob/after-{milliseconds}"))?;
         assert_eq!(text(&planned["status"]["pluginDigest"]), digest);
         assert_eq!(fs::read_dir(place.cache().join("tmp"))?.count(), 0, "what was being written is gone");
     }

@@ -180,7 +180,7 @@ impl Lane<'_> {
         });
         self.place.cluster.apply(&job.to_string())?;
         let ended = self.place.cluster.wait_until(60, &format!("an end of {kind}"), || {
-            let job = self.place.cluster.get(&[&plural, "job"])?;
+            let job = self.place.cluster.get("default", &format!("{plural}/job"))?;
             let Some(last) = job["status"]["conditions"].as_array().and_then(|conditions| conditions.last()) else {
                 bail!("it is {job}")
             };

@@ -24,9 +24,10 @@ pub(super) fn push(registry: &Registry, tag: &str) -> Result<String> {
 /// Waits for that event on a plugin.
 fn told(place: &Place, reason: &str) -> Result<()> {
     place.cluster.wait_until(30, &format!("the event {reason}"), || {
-        let field = format!("--field-selector=reason={reason},involvedObject.kind=FrameworkPlugin");
-        let events = place.cluster.kubectl(&["get", "events", "--all-namespaces", "--output=name", &field])?;
-        ensure!(!events.is_empty(), "there is none");
+        let events = place.cluster.get("default", "events")?;
+        let is_meant =
+            |event: &Value| event["reason"] == reason && event["involvedObject"]["kind"] == "FrameworkPlugin";
+        ensure!(events["items"].as_array().into_iter().flatten().any(is_meant), "there is none");
         Ok(())
     })
 }
@@ -79,7 +80,7 @@ fn what_works_goes_on() -> Result<()> {
     runs(&place.cluster, "despite-restart")?;
     assert_eq!(place.wait_for("ring", "Ready", "True")?, "Loaded");
     assert_eq!(place.wait_for("ring", "Fetched", "False")?, "Unavailable");
-    assert_eq!(text(&place.cluster.get(&["ringjob", "despite-restart"])?["status"]["pluginDigest"]), first);
+    assert_eq!(text(&place.cluster.get("default", "ringjob/despite-restart")?["status"]["pluginDigest"]), first);
 
     // And again, while the plugin is being deleted: it stays as long as it is needed.
     place.cluster.kubectl(&["delete", "frameworkplugin", "ring", "--wait=false"])?;
@@ -88,7 +89,7 @@ fn what_works_goes_on() -> Result<()> {
     let _operator = place.operator()?;
     runs(&place.cluster, "despite-deletion")?;
     ensure!(
-        place.cluster.get(&["frameworkplugin", "ring"])?["metadata"]["deletionTimestamp"].is_string(),
+        place.cluster.get("", "frameworkplugin/ring")?["metadata"]["deletionTimestamp"].is_string(),
         "it is not deleted"
     );
     place.cluster.kubectl(&["delete", "ringjob", "endless"])?;

@@ -108,7 +108,7 @@ impl Place {
     }
 
     pub(super) fn status(&self, plugin: &str) -> Result<Value> {
-        Ok(self.cluster.get(&["frameworkplugin", plugin])?["status"].clone())
+        Ok(self.cluster.get("", &format!("frameworkplugin/{plugin}"))?["status"].clone())
     }
 
     /// What the operator may do, as it would be told.

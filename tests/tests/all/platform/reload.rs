@@ -35,14 +35,14 @@ fn jobs() -> String {
 
 /// Pods by name, and their uids.
 fn pods(cluster: &ControlPlane) -> Result<BTreeMap<String, String>> {
-    let pods = cluster.get(&["pods", "--namespace=default"])?;
+    let pods = cluster.get("default", "pods")?;
     let pods = pods["items"].as_array().into_iter().flatten();
     Ok(pods.map(|pod| (text(&pod["metadata"]["name"]), text(&pod["metadata"]["uid"]))).collect())
 }
 
 /// Digests that jobs are on.
 fn digests(cluster: &ControlPlane) -> Result<BTreeSet<String>> {
-    let jobs = cluster.get(&["ringjobs", "--namespace=default"])?;
+    let jobs = cluster.get("default", "ringjobs")?;
     let jobs = jobs["items"].as_array().into_iter().flatten();
     Ok(jobs.map(|job| text(&job["status"]["pluginDigest"])).collect())
 }
@@ -73,8 +73,9 @@ fn fifty_reloads_touch_no_running_job() -> Result<()> {
     place.wait_for("ring", "Ready", "True")?;
     place.cluster.apply(&jobs())?;
     place.cluster.wait_until(120, "all jobs to run", || {
-        let running = place.cluster.kubectl(&["get", "ringjobs", "--no-headers"])?;
-        let running = running.lines().filter(|line| line.contains("Running")).count();
+        let jobs = place.cluster.get("default", "ringjobs")?;
+        let is_running = |job: &&Value| job["status"]["conditions"].to_string().contains("\"type\":\"Running\"");
+        let running = jobs["items"].as_array().into_iter().flatten().filter(is_running).count();
         ensure!(running == JOBS, "{running} of {JOBS} run");
         Ok(())
     })?;

@@ -44,7 +44,7 @@ fn a_framework_that_nobody_heard_of_is_one_apply_away() -> Result<()> {
     println!("from a ConfigMap: Ready {} ms after the permission", began.elapsed().as_millis());
     place.cluster.kubectl(&["wait", "--for=condition=Established", "crd/ringjobs.example.com", "--timeout=10s"])?;
     runs(&place.cluster, "carousel")?;
-    let planned = place.cluster.get(&["ringjob", "carousel"])?;
+    let planned = place.cluster.get("default", "ringjob/carousel")?;
     assert_eq!(text(&planned["status"]["pluginDigest"]), Digest::of(&component).to_string());
     assert_eq!(place.status("ring")?["kinds"], json!(["example.com/v1 RingJob"]));
 
@@ -99,11 +99,11 @@ fn a_plugin_whose_jobs_run_stays() -> Result<()> {
 
     place.cluster.kubectl(&["delete", "frameworkplugin", "ring", "--wait=false"])?;
     place.cluster.wait_until(60, "the plugin to name its jobs", || {
-        let events = place.cluster.kubectl(&["get", "events", "--all-namespaces", "--output", "json"])?;
+        let events = place.cluster.get("default", "events")?.to_string();
         ensure!(events.contains("default/long"), "{}", place.status("ring")?);
         Ok(())
     })?;
-    let pods = place.cluster.get(&["pods"])?["items"].as_array().map_or(0, Vec::len);
+    let pods = place.cluster.get("default", "pods")?["items"].as_array().map_or(0, Vec::len);
     assert_eq!(pods, 3);
 
     place.cluster.kubectl(&["delete", "ringjob", "long"])?;

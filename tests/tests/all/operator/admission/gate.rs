@@ -84,7 +84,7 @@ impl Gate {
 
     /// The webhooks by name.
     pub(super) fn webhooks(&self) -> Result<Vec<Value>> {
-        let configuration = self.cluster.get(&["validatingwebhookconfiguration", CONFIGURATION])?;
+        let configuration = self.cluster.get("", &format!("validatingwebhookconfiguration/{CONFIGURATION}"))?;
         Ok(configuration["webhooks"].as_array().cloned().unwrap_or_default())
     }
 
@@ -99,7 +99,7 @@ impl Gate {
 
     /// A key of the Secret, in base64 as everywhere.
     pub(super) fn secret(&self, key: &str) -> Result<String> {
-        let secret = self.cluster.get(&SECRET)?;
+        let secret = self.cluster.get("kubeflow", SECRET[0])?;
         secret["data"][key].as_str().map(str::to_owned).with_context(|| format!("the secret has no {key}"))
     }
 
@@ -112,13 +112,9 @@ impl Gate {
 
     /// Verbs and resources that `deploy/admission.yaml` grants.
     pub(super) fn granted(&self) -> Result<BTreeSet<(String, String)>> {
-        let roles = [
-            vec!["clusterrole/training-operator-admission"],
-            vec!["role/training-operator-admission", "--namespace=kubeflow"],
-        ];
         let mut granted = BTreeSet::new();
-        for role in roles {
-            let role = self.cluster.get(&role)?;
+        for role in ["clusterrole/training-operator-admission", "role/training-operator-admission"] {
+            let role = self.cluster.get("kubeflow", role)?;
             for rule in role["rules"].as_array().into_iter().flatten() {
                 let list = |field: &str| rule[field].as_array().cloned().unwrap_or_default().into_iter();
                 let pairs = list("verbs").flat_map(|verb| list("resources").map(move |what| (verb.clone(), what)));

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use futures::StreamExt as _;
 use http::Request;
-use tokio::runtime::{Builder, Runtime};
 use trainyard::catalog::LoadedKind;
 
 use super::rows::Row;
@@ -15,21 +14,14 @@ use super::{Place, Sent};
 const PARALLEL: usize = 16;
 
 pub(super) struct Client {
-    runtime: Runtime,
-    http: kube::Client,
+    user: trainyard_tests::Client,
     namespace: String,
 }
 
 impl Client {
     pub(super) fn new(place: &Place) -> Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let file = kube::config::Kubeconfig::read_from(place.cluster.kubeconfig())?;
-        let http = runtime.block_on(async {
-            let config =
-                kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await?;
-            anyhow::Ok(kube::Client::try_from(config)?)
-        })?;
-        Ok(Self { runtime, http, namespace: place.namespace.clone() })
+        let user = trainyard_tests::Client::new(&place.cluster.kubeconfig())?;
+        Ok(Self { user, namespace: place.namespace.clone() })
     }
 
     /// Each row makes a good job bad; its number is part of the job's name.
@@ -40,7 +32,7 @@ impl Client {
             Ok(Sent { kind: kind.clone(), row, name, refused })
         };
         let sent = futures::stream::iter(rows).map(send).buffered(PARALLEL).collect::<Vec<_>>();
-        self.runtime.block_on(sent).into_iter().collect()
+        self.user.runtime.block_on(sent).into_iter().collect()
     }
 
     /// What the API server has against it.
@@ -48,7 +40,7 @@ impl Client {
         let path = format!("/apis/{}/namespaces/{}/{}", kind.api_version(), self.namespace, kind.kind.plural);
         let request =
             Request::post(format!("{path}?fieldValidation=Strict")).header("Content-Type", "application/json");
-        match self.http.request::<serde_json::Value>(request.body(body)?).await {
+        match self.user.client.request::<serde_json::Value>(request.body(body)?).await {
             Ok(_) => Ok(None),
             Err(kube::Error::Api(status)) => Ok(Some(status.message.clone())),
             Err(error) => Err(error.into()),

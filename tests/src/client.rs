@@ -1,4 +1,4 @@
-//! A plain client of the API server: it creates many objects at once, and deletes them.
+//! A plain client of the API server. To start kubectl costs as much CPU as twenty of its requests.
 
 use std::path::Path;
 
@@ -11,17 +11,22 @@ use serde::Serialize;
 use tokio::runtime::Runtime;
 
 /// A user of the API server.
-pub(super) struct Client {
-    pub(super) runtime: Runtime,
-    pub(super) client: kube::Client,
+pub struct Client {
+    /// What drives `client`.
+    pub runtime: Runtime,
+    /// Connects when it is first used.
+    pub client: kube::Client,
 }
 
 impl Client {
     /// Acts as the kubeconfig says.
-    pub(super) fn new(kubeconfig: &Path) -> Result<Self> {
+    pub fn new(kubeconfig: &Path) -> Result<Self> {
+        Self::of(Kubeconfig::read_from(kubeconfig)?)
+    }
+
+    pub(crate) fn of(kubeconfig: Kubeconfig) -> Result<Self> {
         let runtime = Runtime::new()?;
         let client = runtime.block_on(async {
-            let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
             let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
             anyhow::Ok(kube::Client::try_from(config)?)
         })?;
@@ -29,7 +34,7 @@ impl Client {
     }
 
     /// Creates all of them at this path, so many at a time.
-    pub(super) fn create(&self, path: &str, objects: &[impl Serialize], parallel: usize) -> Result<()> {
+    pub fn create(&self, path: &str, objects: &[impl Serialize], parallel: usize) -> Result<()> {
         let request = |object| {
             let body = serde_json::to_vec(object)?;
             anyhow::Ok(Request::new(path).create(&PostParams::default(), body)?)
@@ -41,7 +46,7 @@ impl Client {
     }
 
     /// Deletes all objects at this path, pods without grace.
-    pub(super) fn delete_all(&self, path: &str) -> Result<()> {
+    pub fn delete_all(&self, path: &str) -> Result<()> {
         let now = DeleteParams::default().grace_period(0);
         let request = Request::new(path).delete_collection(&now, &ListParams::default())?;
         self.runtime.block_on(self.client.request_text(request)).map(drop).with_context(|| format!("deleting {path}"))
