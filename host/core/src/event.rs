@@ -54,7 +54,8 @@ pub fn abnormal(pod: &Pod) -> Vec<Event> {
     if let Some(containers) = containers.into_iter().find(|containers| !containers.is_empty()) {
         return containers.iter().flat_map(|container| of_container(pod, container)).collect();
     }
-    let last = status.conditions.iter().max_by_key(|condition| condition.last_transition_time);
+    // Of several at once v1 takes the first, and `max_by_key` the last.
+    let last = status.conditions.iter().rev().max_by_key(|condition| condition.last_transition_time);
     let bad = last.filter(|condition| condition.status != "True");
     let events = bad.map(|condition| {
         let message = condition.message.as_deref().unwrap_or_default();

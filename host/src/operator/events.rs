@@ -24,14 +24,14 @@ pub(super) struct Recorder {
 struct Memory {
     /// Names of events that were told.
     told: Cache<String, ()>,
-    /// By uid of the job.
+    /// By uid of the job, and type.
     budgets: Cache<String, Budget>,
 }
 
-/// Events a job may have at once, and how long until it may have one more: client-go's, and so v1's, limits. A job of a
-/// thousand pods would otherwise cost a thousand requests more.
+/// Events of each type that a job may have at once, and how long until it may have one more: client-go's, and so v1's,
+/// limits. A job of a thousand pods would otherwise cost a thousand requests more.
 ///
-/// <https://github.com/kubernetes/client-go/blob/v0.34.4/tools/record/events_cache.go>
+/// <https://github.com/kubernetes/client-go/blob/v0.34.4/tools/record/events_cache.go#L70>
 const BURST: u32 = 25;
 const REFILL: SignedDuration = SignedDuration::from_secs(300);
 
@@ -72,10 +72,10 @@ impl Recorder {
         if memory.told.get(name).is_some() {
             return false;
         }
-        let uid = text(job, "/metadata/uid");
-        let mut budget = memory.budgets.get(uid).copied().unwrap_or(Budget { left: BURST, since: now });
+        let key = format!("{} {}", text(job, "/metadata/uid"), text(event, "/type"));
+        let mut budget = memory.budgets.get(&key).copied().unwrap_or(Budget { left: BURST, since: now });
         let may = budget.spend(now);
-        memory.budgets.insert(uid.to_owned(), budget);
+        memory.budgets.insert(key, budget);
         memory.told.insert(name.to_owned(), ());
         may
     }

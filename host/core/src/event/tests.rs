@@ -112,10 +112,10 @@ fn of_pods() {
             None,
         ),
         (
-            "there is no container yet",
+            "there is no container yet, and two conditions are of one age",
             with(&|pod| {
                 pod.status.container_statuses.clear();
-                pod.status.conditions = vec![condition.clone()];
+                pod.status.conditions = vec![condition.clone(), PodCondition { reason: None, ..condition.clone() }];
             }),
             Some("Warning Unschedulable: Error pod train-worker-0 condition message: m"),
         ),

@@ -66,8 +66,9 @@ impl Pass<'_> {
         }
         let deadline = job.run_policy.deadline(self.status.start_time.or(Some(self.observed.now)))?;
         let left = deadline.duration_since(self.observed.now);
-        if left.is_positive() {
-            self.check_after(left);
+        // As in v1 what has not begun is never too late, be the deadline 0.
+        if left.is_positive() || self.status.start_time.is_none() {
+            self.check_after(left.max(SignedDuration::from_secs(1)));
             return None;
         }
         Some(format!("Job {} has failed because it was active longer than specified deadline", self.name))

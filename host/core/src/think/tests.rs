@@ -400,6 +400,19 @@ fn the_deadline_fails_the_job_when_it_passes() {
     assert_eq!(actions(&after).concat().len(), 6, "all pods and services go");
 }
 
+/// Bug for bug: even a deadline of 0 is looked at when the job has begun.
+#[test]
+fn a_job_without_time_begins_and_fails() {
+    let limits = json!({"activeDeadlineSeconds": 0});
+    let mut job = fixture::job();
+    job["spec"]["runPolicy"] = limits.clone();
+    let first = pass(&scripted(), &job, &seen(0, vec![]));
+    assert!(first.status.is_some_and(|status| status.start_time == Some(at(0))));
+    assert_eq!(first.check_after, Some(SignedDuration::from_secs(1)));
+    let second = pass(&scripted(), &started(limits), &with_services(seen(1, all("Running"))));
+    assert!(conditions(&second).contains(&"Failed=True TestJobFailed".to_owned()), "{:?}", conditions(&second));
+}
+
 #[test]
 fn the_first_verdict_that_ends_a_job_is_the_last() {
     let failure = || Verdict::Failed(Failure { reason: None, message: "failed".into() });
