@@ -31,7 +31,7 @@ pub use self::source::{
     BundledSource, Ca, ConfigMapSource, FileSource, IdentitySpec, KeyOfConfigMap, Named, OciSource, SignatureSpec,
     SourceSpec, TrustedRootSource, TrustedRootSpec,
 };
-pub use self::status::{Condition, FrameworkPluginStatus, Loaded};
+pub use self::status::{Condition, FrameworkPluginStatus, Loaded, kind_key};
 
 /// What the admin wants.
 #[derive(Clone, Debug, PartialEq, CustomResource, Serialize, Deserialize, JsonSchema)]

@@ -92,8 +92,12 @@ async fn run(options: &OperatorOptions, engine: Engine, catalog: &Catalog) -> an
     let mut admission = std::pin::pin!(admission);
     let (lead, is_leading) = flag::channel(false);
     let plugins = plugins::run(options, client.clone(), engine, roster.clone(), is_leading);
+    let work = async {
+        plugins::reserve(options, &client, &roster).await;
+        work(options, client.clone(), roster.clone(), metrics, is_ready, lead).await
+    };
     let worked = tokio::select! {
-        worked = work(options, client, roster, metrics, is_ready, lead) => worked,
+        worked = work => worked,
         failed = &mut admission => return failed,
         () = plugins => Ok(()),
     };

@@ -33,7 +33,7 @@ pub enum Door {
 pub struct Registry {
     folder: TempDir,
     host: String,
-    _programs: Programs,
+    programs: Programs,
 }
 
 impl Registry {
@@ -79,7 +79,20 @@ impl Registry {
             let address = log.split_once("listening on ").context("it does not say where it listens")?.1;
             Ok(address.split(['"', ',', ' ']).next().unwrap_or_default().to_owned())
         })?;
-        Ok(Self { folder, host, _programs: programs })
+        Ok(Self { folder, host, programs })
+    }
+
+    /// It is down: nobody answers at its address.
+    pub fn close(&self) -> Result<()> {
+        self.programs.end()
+    }
+
+    /// It is there again, at its address; an open door is needed.
+    pub fn reopen(&self) -> Result<()> {
+        let config = self.folder.path().join("config.yml");
+        fs::write(&config, fs::read_to_string(&config)?.replace("127.0.0.1:0", &self.host))?;
+        self.programs.start("registry", &program()?, &["serve".into(), config.display().to_string()])?;
+        wait_until(30, "the registry to listen", || Ok(TcpStream::connect(&self.host).map(drop)?))
     }
 
     /// `127.0.0.1:5000`

@@ -73,3 +73,15 @@ pub struct Loaded {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<String>,
 }
+
+impl Loaded {
+    /// What it runs the jobs of: API version and kind.
+    pub fn kind_keys(&self) -> impl Iterator<Item = (String, String)> {
+        self.kinds.iter().filter_map(|kind| kind_key(kind))
+    }
+}
+
+/// API version and kind, as a status names them: `example.dev/v1 RingJob`.
+pub fn kind_key(kind: &str) -> Option<(String, String)> {
+    kind.split_once(' ').map(|(api_version, kind)| (api_version.to_owned(), kind.to_owned()))
+}

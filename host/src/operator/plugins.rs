@@ -37,7 +37,7 @@ use self::shelf::Shelf;
 use super::api;
 use super::definitions::Definitions;
 use super::events::Recorder;
-use super::roster::Roster;
+use super::roster::{Brought, Roster};
 use super::throttle::Throttle;
 use crate::cli::OperatorOptions;
 use crate::framework_plugin::{FrameworkPlugin, Loaded};
@@ -132,6 +132,28 @@ pub(super) async fn run(
         loader.clone().follow(looks).await;
     };
     tokio::join!(loader.install(), follow);
+}
+
+/// Has the kinds of plugins that are there left alone until these are loaded: what the program was started with takes none of
+/// their jobs meanwhile.
+pub(super) async fn reserve(options: &OperatorOptions, client: &Client, roster: &Roster) {
+    if !options.namespace.is_empty() {
+        return;
+    }
+    let all: Api<Guarded> = Api::all(client.clone());
+    let mut failures = 0;
+    let found = loop {
+        match all.list(&ListParams::default()).await {
+            Ok(found) => break found,
+            Err(kube::Error::Api(status)) if status.code < 500 => return, // there is no such kind, or it is not for us to see
+            Err(_) => failures += 1,
+        }
+        tokio::time::sleep(back_off(failures)).await;
+    };
+    for plugin in found.items.iter().filter_map(|plugin| plugin.0.as_ref().ok()) {
+        let held = offer::held(plugin);
+        roster.offer(&plugin.name_any(), Brought { held, ..Brought::default() });
+    }
 }
 
 fn cache(options: &OperatorOptions) -> Option<Arc<Cache>> {

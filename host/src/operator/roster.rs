@@ -36,8 +36,10 @@ type Seen = (Arc<Store<JobText>>, flag::Receiver<bool>);
 pub(super) struct Brought {
     /// For new jobs.
     pub(super) kinds: Vec<Arc<LoadedKind>>,
-    /// Of digests that jobs are still on.
+    /// Of digests that jobs are still on, the newest first.
     pub(super) former: Vec<Arc<LoadedKind>>,
+    /// Kinds that nobody else serves although it does not: what the program was started with has no part in them.
+    pub(super) held: BTreeSet<KindKey>,
     /// Whether jobs that another version planned are planned by this one from now on.
     pub(super) takes_all: bool,
 }
@@ -85,9 +87,8 @@ impl Roster {
             let before = all.remove(plugin).unwrap_or_default();
             let known: Vec<_> = before.kinds.into_iter().chain(before.former).collect();
             let kept = |new: Arc<LoadedKind>| known.iter().find(|known| known.is_same(&new)).cloned().unwrap_or(new);
-            let Brought { kinds, former, takes_all } = brought;
-            let [kinds, former] = [kinds, former].map(|kinds| kinds.into_iter().map(kept).collect());
-            all.insert(plugin.to_owned(), Brought { kinds, former, takes_all });
+            let [kinds, former] = [brought.kinds, brought.former].map(|kinds| kinds.into_iter().map(kept).collect());
+            all.insert(plugin.to_owned(), Brought { kinds, former, ..brought });
         })
     }
 
@@ -100,6 +101,11 @@ impl Roster {
     pub(super) fn owners(&self, kind: &Kind) -> Vec<String> {
         let brings = |brought: &Brought| brought.kinds.iter().any(|each| is_alike(&each.kind, kind));
         lock(&self.brought).iter().filter(|(_, brought)| brings(brought)).map(|(plugin, _)| plugin.clone()).collect()
+    }
+
+    /// Whether that plugin brings a kind.
+    pub(super) fn has(&self, plugin: &str) -> bool {
+        lock(&self.brought).get(plugin).is_some_and(|brought| !brought.kinds.is_empty())
     }
 
     /// Plugins for which this is false have gone, whoever took them away.
@@ -227,17 +233,24 @@ pub(super) fn plugins(kinds: &Kinds) -> Vec<Plugin> {
 }
 
 fn merged(given: &[Arc<LoadedKind>], brought: &BTreeMap<String, Brought>) -> Kinds {
-    let plans =
-        |active: &Arc<LoadedKind>| Plans { active: active.clone(), former: vec![], given: None, takes_all: false };
-    let mut kinds: Kinds = given.iter().map(|kind| (key(kind), Arc::new(plans(kind)))).collect();
-    for Brought { kinds: active, former, takes_all } in brought.values() {
-        for kind in active {
-            let former = former.iter().filter(|former| key(former) == key(kind)).cloned().collect();
-            let given = given.iter().find(|given| key(given) == key(kind)).cloned();
-            kinds.insert(key(kind), Arc::new(Plans { former, given, takes_all: *takes_all, ..plans(kind) }));
-        }
+    let is_held = |key: &KindKey| brought.values().any(|brought| brought.held.contains(key));
+    let mut active: BTreeMap<_, _> = given.iter().map(|kind| (key(kind), (kind, false))).collect();
+    active.retain(|key, _| !is_held(key));
+    for Brought { kinds, takes_all, .. } in brought.values() {
+        active.extend(kinds.iter().map(|kind| (key(kind), (kind, *takes_all))));
     }
-    kinds
+    let former = || brought.values().flat_map(|brought| &brought.former);
+    for kind in former() {
+        active.entry(key(kind)).or_insert((kind, false)); // a newer version dropped it: its jobs go on
+    }
+    let plans = |(kind, (active, takes_all)): (KindKey, (&Arc<LoadedKind>, bool))| {
+        let is_other = |other: &&Arc<LoadedKind>| key(other) == kind && !Arc::ptr_eq(other, active);
+        let given = given.iter().find(is_other).cloned();
+        let plans =
+            Plans { active: active.clone(), former: former().filter(is_other).cloned().collect(), given, takes_all };
+        (kind, Arc::new(plans))
+    };
+    active.into_iter().map(plans).collect()
 }
 
 /// Whether both have one definition, or go by one name.

@@ -58,6 +58,16 @@ impl Programs {
         Ok(())
     }
 
+    /// Ends those that are running; others may be started.
+    pub(crate) fn end(&self) -> Result<()> {
+        for mut program in lock(&self.running).drain(..) {
+            program.child.kill()?;
+            program.child.wait()?;
+            self.forget(program.child.id())?;
+        }
+        Ok(())
+    }
+
     /// Starts a program that may end before the control plane does: then it is to be forgotten.
     pub(super) fn start_apart(&self, name: &str, program: &Path, flags: &[String]) -> Result<Program> {
         let log = self.folder.join(name).with_extension("log");

@@ -7,4 +7,5 @@ mod hostile;
 mod outage;
 mod place;
 mod reload;
+mod restart;
 mod story;

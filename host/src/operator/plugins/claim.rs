@@ -1,13 +1,14 @@
 //! Whose a kind is.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use kube::ResourceExt;
 use trainyard_core::contract::Kind;
 
 use super::report::Failure;
 use super::shelf::named;
-use super::{Loader, Plugins, Version, of};
+use super::{Guarded, Loader, Plugins, Version, of};
 use crate::framework_plugin::FrameworkPlugin;
 
 impl Loader {
@@ -20,8 +21,17 @@ impl Loader {
                 return Err(Failure::conflict(why));
             }
             let others = self.roster.owners(kind).into_iter().filter_map(|other| all.get(&of(&other)));
-            if let Some(older) = others.filter(|other| age(&**other, plugin).is_lt()).min_by(|a, b| age(&**a, &**b)) {
-                let why = format!("{} is of FrameworkPlugin {}, which is older", named(kind), older.name_any());
+            let has = |plugin: Option<&FrameworkPlugin>| {
+                let kinds = plugin.and_then(|plugin| plugin.status.as_ref()).map(|status| &status.kinds);
+                kinds.is_some_and(|kinds| kinds.contains(&named(kind)))
+            };
+            // Who has it already has jobs of it.
+            let own = has(Some(plugin));
+            let goes_before = |other: &Arc<Guarded>| {
+                has(other.0.as_ref().ok()).cmp(&own).reverse().then_with(|| age(&**other, plugin)).is_lt()
+            };
+            if let Some(first) = others.filter(goes_before).min_by(|a, b| age(&**a, &**b)) {
+                let why = format!("{} is of FrameworkPlugin {}, which had it first", named(kind), first.name_any());
                 return Err(Failure::conflict(why));
             }
         }

@@ -19,6 +19,8 @@ use crate::operator::roster::LiveJob;
 const FINALIZER: &str = "trainyard.dev/jobs";
 /// While a plugin is deleted: how often it is looked whether its jobs have ended.
 const LOOK: Duration = Duration::from_secs(5);
+/// Jobs in an answer to a list.
+const PAGE: u32 = 500;
 /// Jobs that are named.
 const NAMED: usize = 5;
 
@@ -42,6 +44,7 @@ impl Loader {
     pub(super) async fn leave(&self, plugin: &FrameworkPlugin, all: &Plugins, shelf: &mut Shelf) -> Action {
         if !plugin.spec.suspend {
             self.restore(plugin, all, shelf).await; // the operator was started since
+            self.serve(plugin, all, shelf).await;
         }
         if !self.leads() || !is_held(plugin) {
             return Action::await_change();
@@ -77,7 +80,10 @@ impl Loader {
         }
         let others: Vec<_> = plugin.finalizers().iter().filter(|each| *each != FINALIZER).collect();
         self.patch(plugin, &json!(others)).await?;
-        self.withdraw(&name, shelf);
+        shelf.withdraw();
+        if self.roster.withdraw(&name) {
+            let _ = self.again.send(());
+        }
         Ok(())
     }
 
@@ -111,7 +117,15 @@ impl Loader {
             namespace => Api::namespaced_with(self.client.clone(), namespace, resource),
         };
         let named = |job: &DynamicObject| format!("{}/{}", job.namespace().unwrap_or_default(), job.name_any());
-        Ok(jobs.list(&ListParams::default()).await?.iter().map(|job| LiveJob::of(named(job), &job.data)).collect())
+        let (mut live, mut page) = (Vec::new(), ListParams::default().limit(PAGE));
+        loop {
+            let found = jobs.list(&page).await?;
+            live.extend(found.iter().map(|job| LiveJob::of(named(job), &job.data)));
+            match found.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => page = page.continue_token(&token),
+                None => return Ok(live),
+            }
+        }
     }
 
     /// Where the jobs of the plugin's kinds are, as far as their definitions are installed.

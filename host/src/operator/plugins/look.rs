@@ -25,11 +25,12 @@ impl Loader {
         };
         let shelf = self.shelf(&plugin.name_any());
         let mut shelf = shelf.lock().await;
+        shelf.read(plugin, self.leads());
         if plugin.metadata.deletion_timestamp.is_some() {
             return self.leave(plugin, all, &mut shelf).await;
         }
         if plugin.spec.suspend {
-            self.withdraw(&plugin.name_any(), &mut shelf);
+            self.withdraw(plugin, &mut shelf);
             return self.tell(plugin, &mut shelf, None).await;
         }
         let held = match self.hold(plugin).await {
@@ -37,25 +38,38 @@ impl Loader {
             Err(error) => return self.tell(plugin, &mut shelf, Some(Failure::of_cluster(&error).soon())).await,
         };
         let plugin = held.as_ref().unwrap_or(plugin);
-        self.restore(plugin, all, &mut shelf).await;
-        let wanted = tokio::select! {
-            wanted = self.wanted(plugin, all, &mut shelf) => wanted,
+        let failure = tokio::select! {
+            failure = self.bring(plugin, all, &mut shelf) => failure,
             // A slow registry keeps nobody from another source, or from coming back to what there was.
             () = overtaken(plugin, all) => return Action::requeue(Duration::ZERO),
         };
-        let failure = match wanted {
-            Ok(version) => self.promote(plugin, &version, all, &mut shelf).await.err(),
-            Err(failure) => Some(failure),
-        };
-        let lost = self.serve(plugin, all, &mut shelf).await;
-        self.tell(plugin, &mut shelf, lost.or(failure)).await
+        self.tell(plugin, &mut shelf, failure).await
     }
 
-    /// After a restart: what was active before goes on at once, whatever is wrong with what is wanted now, or takes long of it.
+    /// Puts in force what is wanted, or else what was in force before. Answers what is wrong.
+    async fn bring(&self, plugin: &FrameworkPlugin, all: &Plugins, shelf: &mut Shelf) -> Option<Failure> {
+        if plugin.status.as_ref().is_some_and(|status| status.active.is_some()) {
+            // After a restart it goes on at once, whatever is wrong with what is wanted now, or takes long of it.
+            self.restore(plugin, all, shelf).await;
+        }
+        let failure = match self.wanted(plugin, all, shelf).await {
+            Ok(version) => self.promote(plugin, &version, all, shelf).await.err(),
+            Err(failure) => Some(failure),
+        };
+        if failure.is_some() {
+            self.restore(plugin, all, shelf).await;
+        }
+        let lost = self.serve(plugin, all, shelf).await;
+        if shelf.active.is_none() {
+            self.withdraw(plugin, shelf);
+        }
+        lost.or(failure)
+    }
+
+    /// Where nothing is active: what was so last.
     pub(super) async fn restore(&self, plugin: &FrameworkPlugin, all: &Plugins, shelf: &mut Shelf) {
-        let before = plugin.status.as_ref().and_then(|status| status.active.as_ref());
-        let (None, Some(about)) = (&shelf.active, before) else { return };
-        if let Some(version) = self.again(&plugin.spec, about, shelf).await {
+        let (None, Some(about)) = (&shelf.active, shelf.retained.first().cloned()) else { return };
+        if let Some(version) = self.again(&plugin.spec, &about, shelf).await {
             let settings = plugin.spec.fitting_settings(version.plugin.description());
             shelf.active = Some(Active { version, settings });
             self.serve(plugin, all, shelf).await;
@@ -80,11 +94,11 @@ impl Loader {
     }
 
     /// Lets everybody know what the plugin brings; but for a version whose kinds have become somebody else's.
-    async fn serve(&self, plugin: &FrameworkPlugin, all: &Plugins, shelf: &mut Shelf) -> Option<Failure> {
+    pub(super) async fn serve(&self, plugin: &FrameworkPlugin, all: &Plugins, shelf: &mut Shelf) -> Option<Failure> {
         let version = &shelf.active.as_ref()?.version;
         if let Err(failure) = self.claim(plugin, version, all) {
             let failure = failure.about(version.about.clone());
-            self.withdraw(&plugin.name_any(), shelf);
+            self.withdraw(plugin, shelf);
             return Some(failure);
         }
         self.offer(plugin, shelf).await;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::ResourceExt as _;
 use serde_json::Value;
@@ -11,9 +12,13 @@ use super::report::Failure;
 use super::shelf::Shelf;
 use super::{Loader, Version};
 use crate::catalog::LoadedKind;
-use crate::framework_plugin::{FrameworkPlugin, Loaded, UpgradePolicy};
+use crate::framework_plugin::{FrameworkPlugin, FrameworkPluginSpec, Loaded, UpgradePolicy, kind_key};
 use crate::operator::permissions;
 use crate::operator::roster::Brought;
+use crate::operator::wakers::KindKey;
+
+/// How long new jobs wait for what plans older ones, when an operator has just begun.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Loader {
     /// Whether a version may become active; what its kinds lack is made, or named. Who does not lead follows who does.
@@ -51,65 +56,83 @@ impl Loader {
     /// Lets everybody know what the plugin brings.
     pub(super) async fn offer(&self, plugin: &FrameworkPlugin, shelf: &mut Shelf) {
         let Some(active) = shelf.active.clone() else { return };
-        shelf.former = match plugin.spec.upgrade_policy {
-            UpgradePolicy::NewJobs => self.former(plugin, &active.version, shelf).await,
-            UpgradePolicy::Immediate => vec![],
-        };
+        let name = plugin.name_any();
+        self.retain(plugin, &active.version, shelf).await;
+        // Jobs of older versions are told at once that theirs is missing, so at first it is waited for; new jobs do not wait
+        // for ever.
+        let patience = if self.roster.has(&name) { Duration::MAX } else { PATIENCE };
+        drop(tokio::time::timeout(patience, self.recall(&plugin.spec, shelf)).await);
+        let Shelf { former, retained, .. } = &mut *shelf;
+        former.retain(|former| retained.iter().any(|about| about.digest == former.about.digest));
+        former.sort_by_key(|former| retained.iter().position(|about| about.digest == former.about.digest));
         let former =
             |version: &Version| kinds(plugin, version, &plugin.spec.fitting_settings(version.plugin.description()));
         let brought = Brought {
             kinds: kinds(plugin, &active.version, &active.settings),
             former: shelf.former.iter().flat_map(former).collect(),
+            held: BTreeSet::new(),
             takes_all: plugin.spec.upgrade_policy == UpgradePolicy::Immediate,
         };
-        if self.roster.offer(&plugin.name_any(), brought) {
+        if self.roster.offer(&name, brought) {
             let _ = self.again.send(()); // somebody else may have wanted these kinds, or may have them now
         }
     }
 
-    pub(super) fn withdraw(&self, name: &str, shelf: &mut Shelf) {
-        shelf.active = None;
-        shelf.former.clear();
-        if self.roster.withdraw(name) {
+    /// Leaves the plugin's kinds alone, and everybody else does.
+    pub(super) fn withdraw(&self, plugin: &FrameworkPlugin, shelf: &mut Shelf) {
+        shelf.withdraw();
+        let brought = Brought { held: held(plugin), ..Brought::default() };
+        if self.roster.offer(&plugin.name_any(), brought) {
             let _ = self.again.send(());
         }
     }
 
     /// Digests that jobs of these kinds are on, or wait for; None as long as the jobs have not been seen.
-    pub(super) fn digests(&self, active: &Version) -> Option<BTreeSet<String>> {
-        let kinds = &active.plugin.description().kinds;
-        let keys: BTreeSet<_> =
-            kinds.iter().map(|kind| (format!("{}/{}", kind.group, kind.version), kind.kind.clone())).collect();
-        let jobs: Option<Vec<_>> = keys.iter().map(|(api_version, kind)| self.roster.jobs(api_version, kind)).collect();
+    pub(super) fn digests(&self, kinds: &BTreeSet<KindKey>) -> Option<BTreeSet<String>> {
+        let jobs = kinds.iter().map(|(api_version, kind)| self.roster.jobs(api_version, kind));
+        let jobs: Option<Vec<_>> = jobs.collect();
         let live = jobs?.into_iter().flatten().filter(|job| !job.has_ended).filter_map(|job| job.digest);
         let missing = self.roster.missing().borrow().clone();
-        let awaited = missing.into_iter().filter(|(kind, _)| keys.contains(kind)).map(|(_, digest)| digest);
+        let awaited = missing.into_iter().filter(|(kind, _)| kinds.contains(kind)).map(|(_, digest)| digest);
         Some(live.chain(awaited).collect())
     }
 
-    /// The other versions that jobs are on, as far as they can be had.
-    async fn former(&self, plugin: &FrameworkPlugin, active: &Version, shelf: &mut Shelf) -> Vec<Version> {
-        let status = plugin.status.clone().unwrap_or_default();
-        let held = shelf.former.iter().map(|version| version.about.clone());
-        let known: Vec<_> = held.chain(status.retained).chain(status.active).collect();
-        // Until the jobs have been seen: all that may be needed.
-        let before = || known.iter().map(|about| about.digest.clone()).collect();
-        let digests = self.digests(active).unwrap_or_else(before);
-        let mut former = Vec::new();
-        for digest in digests.into_iter().filter(|digest| *digest != active.about.digest) {
-            if let Some(about) = known.iter().find(|known| known.digest == digest) {
-                former.extend(self.again(&plugin.spec, about, shelf).await);
-                continue;
-            }
-            // The operator ended before it could write down what it had loaded. A job names it: that it is of this very plugin
-            // has to be seen.
+    /// Keeps the versions that jobs are on, be they loaded or not, and forgets the others.
+    async fn retain(&self, plugin: &FrameworkPlugin, active: &Version, shelf: &mut Shelf) {
+        shelf.retained.retain(|about| about.digest != active.about.digest);
+        let mut kinds: BTreeSet<_> = shelf.retained.iter().flat_map(Loaded::kind_keys).collect();
+        let own: BTreeSet<_> = active.about.kind_keys().collect();
+        match plugin.spec.upgrade_policy {
+            UpgradePolicy::NewJobs => kinds.extend(own),
+            UpgradePolicy::Immediate => kinds.retain(|kind| !own.contains(kind)),
+        }
+        let Some(mut needed) = self.digests(&kinds) else { return };
+        shelf.retained.retain(|about| needed.contains(&about.digest));
+        needed.retain(|digest| *digest != active.about.digest && shelf.retained.iter().all(|it| it.digest != *digest));
+        for digest in needed {
+            // The operator ended before it could write down what it had loaded. A job names it: that it is of this very
+            // plugin has to be seen.
             let about = Loaded { digest, source: "cache".into(), ..Loaded::default() };
             let found = self.again(&plugin.spec, &about, shelf).await;
             let name = |version: &Version| version.plugin.description().name.clone();
-            former.extend(found.filter(|found| name(found) == name(active)));
+            let found = found.filter(|found| name(found) == name(active));
+            shelf.retained.extend(found.map(|found| found.about));
         }
-        former
     }
+
+    /// Loads the versions that are retained, as far as they can be had.
+    async fn recall(&self, spec: &FrameworkPluginSpec, shelf: &mut Shelf) {
+        for about in shelf.retained.clone() {
+            let version = self.again(spec, &about, shelf).await;
+            shelf.former.retain(|former| former.about.digest != about.digest);
+            shelf.former.extend(version);
+        }
+    }
+}
+
+/// What a plugin has, loaded or not.
+pub(super) fn held(plugin: &FrameworkPlugin) -> BTreeSet<KindKey> {
+    plugin.status.iter().flat_map(|status| &status.kinds).filter_map(|kind| kind_key(kind)).collect()
 }
 
 fn kinds(plugin: &FrameworkPlugin, version: &Version, settings: &Value) -> Vec<Arc<LoadedKind>> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::shelf::Shelf;
 use super::{Loader, Plugins, lock, of};
+use crate::framework_plugin::Loaded;
 use crate::plugin::Circuit;
 
 const PULSE: Duration = Duration::from_secs(10);
@@ -35,10 +36,11 @@ impl Loader {
 
     fn is_stale(&self, shelf: &Shelf) -> bool {
         let Some(active) = &shelf.active else { return false };
-        let needed = || self.digests(&active.version);
-        let is_idle = !shelf.former.is_empty()
-            && needed()
-                .is_some_and(|needed| shelf.former.iter().any(|version| !needed.contains(&version.about.digest)));
+        let kinds = || shelf.retained.iter().chain([&active.version.about]).flat_map(Loaded::kind_keys).collect();
+        let is_idle = !shelf.retained.is_empty()
+            && self
+                .digests(&kinds())
+                .is_some_and(|needed| shelf.retained.iter().any(|about| !needed.contains(&about.digest)));
         is_idle || shelf.is_left_alone() != shelf.told_left_alone
     }
 }

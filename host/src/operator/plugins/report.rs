@@ -44,7 +44,8 @@ pub(super) enum Again {
 pub(super) struct Report<'a> {
     pub(super) generation: Option<i64>,
     pub(super) active: Option<&'a Version>,
-    pub(super) former: &'a [Version],
+    /// What jobs may still be on.
+    pub(super) retained: &'a [Loaded],
     /// None: all is well.
     pub(super) failure: Option<&'a Failure>,
     /// Whether what was fetched is what a tag was when its registry last answered.
@@ -55,6 +56,9 @@ pub(super) struct Report<'a> {
 
 /// The reason of a plugin that is left alone because its admin wants it so.
 pub(super) const SUSPENDED: &str = "Suspended";
+
+/// The reason of a plugin whose kinds are somebody else's.
+const KIND_CONFLICT: &str = "KindConflict";
 
 /// Longest message of a condition, in bytes.
 const LONGEST: usize = 1024;
@@ -90,7 +94,7 @@ impl Failure {
 
     /// Its kinds are somebody else's.
     pub(super) fn conflict(message: String) -> Self {
-        Self::ready("KindConflict", message)
+        Self::ready(KIND_CONFLICT, message)
     }
 
     /// Worth another try in a while.
@@ -139,12 +143,10 @@ pub(super) fn status(
     before: Option<&FrameworkPluginStatus>,
     now: Timestamp,
 ) -> FrameworkPluginStatus {
-    let Report { generation, active, former, failure, .. } = report;
-    // What does not plan for the moment has jobs still.
-    let stays = before.filter(|_| active.is_none() && failure.is_none());
+    let Report { generation, active, retained, failure, .. } = report;
+    // What does not plan for the moment has jobs still, unless somebody else has them.
+    let stays = before.filter(|_| failure.is_none_or(|failure| failure.reason != KIND_CONFLICT));
     let kinds = active.map(|version| &version.about.kinds).or(stays.map(|before| &before.kinds));
-    let former = former.iter().map(|version| &version.about);
-    let idle = stays.into_iter().flat_map(|before| before.active.iter().chain(&before.retained));
     let said = conditions(report);
     let old = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
     let conditions = said.into_iter().map(|(kind, status, reason, message)| {
@@ -162,7 +164,7 @@ pub(super) fn status(
         observed_generation: *generation,
         active: active.map(|version| version.about.clone()),
         candidate: failure.and_then(|failure| failure.candidate.as_deref().cloned()),
-        retained: former.chain(idle).cloned().collect(),
+        retained: retained.to_vec(),
         kinds: kinds.cloned().unwrap_or_default(),
         calls: before.and_then(|before| before.calls),
         last_error: failure.map(|failure| format!("{}: {}", failure.reason, failure.message)),

@@ -2,6 +2,7 @@
 
 mod fetching;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -24,8 +25,16 @@ pub(super) struct Shelf {
     /// The newest first.
     versions: Vec<Version>,
     pub(super) active: Option<Active>,
-    /// Those that jobs are still on.
+    /// Those of the retained that are loaded.
     pub(super) former: Vec<Version>,
+    /// Those that jobs may still be on, loaded or not: what was active last comes first.
+    pub(super) retained: Vec<Loaded>,
+    /// Digests of those that could not be had.
+    absent: BTreeMap<String, Absent>,
+    /// Of which plugin all this is: its uid and generation.
+    of: (Option<String>, Option<i64>),
+    /// Whether it is ours to say what is retained.
+    is_ours: bool,
     /// What came of what was wanted last.
     pub(super) tried: Option<Tried>,
     /// What was found to have all that it needs: the plugin's generation and a digest.
@@ -43,6 +52,14 @@ pub(super) struct Shelf {
 pub(super) struct Active {
     pub(super) version: Version,
     pub(super) settings: Value,
+}
+
+/// A version that could not be had.
+struct Absent {
+    /// When to try again.
+    again: Instant,
+    /// In a row.
+    failures: u32,
 }
 
 /// What came of what was wanted. It is not tried again at every look.
@@ -80,13 +97,46 @@ impl Shelf {
     }
 
     pub(super) fn activate(&mut self, new: Active) {
-        let old = self.active.replace(new).map(|old| old.version.about.digest);
-        let now = self.active.as_ref().map(|active| &active.version.about.digest);
-        if let Some(old) = old.filter(|old| Some(old) != now) {
-            self.past.retain(|past| *past != old);
-            self.past.insert(0, old);
-            self.past.truncate(PAST);
+        let is_same = self.active.as_ref().is_some_and(|old| old.version.about.digest == new.version.about.digest);
+        if !is_same {
+            self.withdraw();
         }
+        self.active = Some(new);
+    }
+
+    /// What was active is not any more; its jobs are on it still.
+    pub(super) fn withdraw(&mut self) {
+        self.former.clear();
+        let Some(Active { version, .. }) = self.active.take() else { return };
+        let digest = &version.about.digest;
+        self.past.retain(|past| past != digest);
+        self.past.insert(0, digest.clone());
+        self.past.truncate(PAST);
+        self.retained.retain(|about| about.digest != *digest);
+        self.retained.insert(0, version.about);
+    }
+
+    /// Makes it that of this plugin. What is written down of it holds until it is ours to write.
+    pub(super) fn read(&mut self, plugin: &FrameworkPlugin, is_ours: bool) {
+        let of = (plugin.metadata.uid.clone(), plugin.metadata.generation);
+        if self.of.0 != of.0 {
+            *self = Self::default(); // another took its name
+        }
+        if self.of != of {
+            self.absent.clear(); // they may be had now
+            self.of = of;
+        }
+        if !std::mem::replace(&mut self.is_ours, is_ours) {
+            let written = plugin.status.iter().flat_map(|status| status.active.iter().chain(&status.retained));
+            self.retained = written.cloned().collect();
+        }
+    }
+
+    /// Those that jobs may be on and that could not be had; when to try again.
+    pub(super) fn missing(&self) -> impl Iterator<Item = (&Loaded, Option<Instant>)> {
+        let is_loaded = |about: &Loaded| self.former.iter().any(|former| former.about.digest == about.digest);
+        let missing = self.retained.iter().filter(move |about| !is_loaded(about));
+        missing.map(|about| (about, self.absent.get(&about.digest).map(|absent| absent.again)))
     }
 }
 
@@ -173,10 +223,22 @@ impl Loader {
         let digest: Digest = about.digest.parse().ok()?;
         let same = |shelf: &Shelf| shelf.all().find(|version| version.plugin.digest() == digest).cloned();
         let Ok(limits) = spec.limits() else { return same(shelf) };
-        match shelf.get(digest, &limits) {
-            Some(version) => Some(version),
-            None => self.stored(spec, about, shelf).await.or_else(|| same(shelf)),
+        if let Some(version) = shelf.get(digest, &limits) {
+            return Some(version);
         }
+        let failures = match shelf.absent.get(&about.digest) {
+            Some(absent) if Instant::now() < absent.again => return same(shelf),
+            Some(absent) => absent.failures.saturating_add(1),
+            None => 1,
+        };
+        // Before it is tried: who waits for it may not do so to the end.
+        let absent = Absent { again: Instant::now() + back_off(failures), failures };
+        shelf.absent.insert(about.digest.clone(), absent);
+        let stored = self.stored(spec, about, shelf).await;
+        if stored.is_some() {
+            shelf.absent.remove(&about.digest);
+        }
+        stored.or_else(|| same(shelf))
     }
 
     /// All that decides which bytes are loaded, and how.

@@ -21,12 +21,13 @@ impl Loader {
     /// Writes how the plugin is; answers when to look again.
     pub(super) async fn tell(&self, plugin: &FrameworkPlugin, shelf: &mut Shelf, failure: Option<Failure>) -> Action {
         shelf.told_left_alone = shelf.is_left_alone();
-        let left_alone = ("CircuitOpen", "it failed too often, and is left alone for a while".to_owned());
-        let unwritten = self.report(plugin, shelf, failure.as_ref(), shelf.told_left_alone.then_some(left_alone)).await;
+        let unwritten = self.report(plugin, shelf, failure.as_ref(), shelf.notice()).await;
         let tried = shelf.tried.as_ref().filter(|_| !plugin.spec.suspend).and_then(|tried| tried.again);
         let tried = tried.map(|again| again.saturating_duration_since(Instant::now()));
         let soon = failure.filter(|failure| failure.again == Again::Soon).map(|_| SOON);
-        let next = [unwritten, tried, soon].into_iter().flatten().min();
+        let missing = shelf.missing().filter(|_| !plugin.spec.suspend).filter_map(|(_, again)| again).min();
+        let missing = missing.map(|again| again.saturating_duration_since(Instant::now()));
+        let next = [unwritten, tried, soon, missing].into_iter().flatten().min();
         next.map_or_else(Action::await_change, Action::requeue)
     }
 
@@ -42,7 +43,7 @@ impl Loader {
         let report = Report {
             generation: plugin.metadata.generation,
             active: shelf.active.as_ref().map(|active| &active.version),
-            former: &shelf.former,
+            retained: &shelf.retained,
             failure,
             is_remembered: tried.is_some_and(|tried| tried.freshness == Freshness::Remembered),
             notice,
@@ -82,6 +83,19 @@ impl Loader {
                 false
             }
         }
+    }
+}
+
+impl Shelf {
+    /// What an admin should know, though the active version is well.
+    fn notice(&self) -> Option<(&'static str, String)> {
+        self.active.as_ref()?;
+        if self.told_left_alone {
+            return Some(("CircuitOpen", "it failed too often, and is left alone for a while".to_owned()));
+        }
+        let missing: Vec<_> = self.missing().map(|(about, _)| about.digest.as_str()).collect();
+        let message = || format!("jobs wait for versions that cannot be had for the moment: {}", missing.join(", "));
+        (!missing.is_empty()).then(|| ("VersionMissing", message()))
     }
 }
 

@@ -45,11 +45,11 @@ fn a_job_stays_with_the_version_that_planned_it() {
     roster.offer("p", Brought { kinds: vec![a.clone()], ..Brought::default() });
     assert_eq!([&new, &started, &on_a].map(|status| planned(status.clone())), [ok("a"), ok("given"), ok("a")]);
 
-    roster.offer("p", Brought { kinds: vec![b.clone()], former: vec![a], takes_all: false });
+    roster.offer("p", Brought { kinds: vec![b.clone()], former: vec![a], ..Brought::default() });
     assert_eq!([&new, &started, &on_a].map(|status| planned(status.clone())), [ok("b"), ok("given"), ok("a")]);
     assert_eq!((planned(json!({"pluginDigest": "old"})), planned(ended)), (Err("old".into()), ok("b")));
 
-    roster.offer("p", Brought { kinds: vec![b], former: vec![], takes_all: true });
+    roster.offer("p", Brought { kinds: vec![b], takes_all: true, ..Brought::default() });
     assert_eq!([&new, &started, &on_a].map(|status| planned(status.clone())), [ok("b"), ok("b"), ok("b")]);
 
     roster.withdraw("p");
@@ -72,6 +72,46 @@ fn kinds_come_and_go_and_who_follows_is_told() {
 }
 
 #[test]
+fn a_kind_that_a_new_version_dropped_goes_on_as_long_as_jobs_are_on_the_old_one() {
+    let catalog = catalog();
+    let roster = Roster::new(&catalog);
+    let given = catalog.kinds().first().unwrap();
+    let zzz = named(&version(given, "a"), "ZzzJob");
+    let who = |kind: &KindKey, digest: &str| {
+        let plans = roster.kinds().borrow().get(kind).cloned();
+        let who = plans.map(|plans| plans.of(&json!({"status": {"pluginDigest": digest}})).cloned());
+        who.map(|who| who.map(|who| who.pin.clone().unwrap_or_else(|| "given".into())))
+    };
+    roster.offer("p", Brought { kinds: vec![version(given, "a"), zzz.clone()], ..Brought::default() });
+    let former = vec![version(given, "a"), zzz.clone()];
+    roster.offer("p", Brought { kinds: vec![version(given, "b")], former, ..Brought::default() });
+    assert_eq!([who(&key(&zzz), "a"), who(&key(&zzz), "")], [Some(Ok("a".into())), Some(Ok("a".into()))]);
+    assert_eq!([who(&key(given), "a"), who(&key(given), "")], [Some(Ok("a".into())), Some(Ok("b".into()))]);
+
+    // Where what is left is a kind that the program was started with, it is for new jobs.
+    roster.offer("p", Brought { former: vec![version(given, "a")], ..Brought::default() });
+    assert_eq!([who(&key(given), "a"), who(&key(given), "")], [Some(Ok("a".into())), Some(Ok("given".into()))]);
+    assert_eq!(who(&key(&zzz), "a"), None);
+}
+
+#[test]
+fn a_kind_that_is_held_is_left_alone() {
+    let catalog = catalog();
+    let roster = Roster::new(&catalog);
+    let given = catalog.kinds().first().unwrap();
+    let active = || roster.kinds().borrow().get(&key(given)).map(|plans| plans.active.pin.clone());
+    let held = || [key(given)].into();
+    assert_eq!(active(), Some(None));
+    roster.offer("p", Brought { held: held(), ..Brought::default() });
+    assert_eq!((active(), roster.has("p")), (None, false));
+    roster.offer("q", Brought { kinds: vec![version(given, "b")], ..Brought::default() });
+    assert_eq!((active(), roster.has("q")), (Some(Some("b".into())), true), "but for who brings it");
+    roster.withdraw("q");
+    roster.withdraw("p");
+    assert_eq!(active(), Some(None));
+}
+
+#[test]
 fn a_digest_is_missed_once_and_until_it_is_there() {
     let catalog = catalog();
     let roster = Roster::new(&catalog);
@@ -82,7 +122,7 @@ fn a_digest_is_missed_once_and_until_it_is_there() {
     roster.offer("p", Brought { kinds: vec![version(given, "b")], ..Brought::default() });
     assert_eq!(roster.missing().borrow().len(), 1);
     let former = vec![version(given, "a")];
-    roster.offer("p", Brought { kinds: vec![version(given, "b")], former, takes_all: false });
+    roster.offer("p", Brought { kinds: vec![version(given, "b")], former, ..Brought::default() });
     assert_eq!(roster.missing().borrow().len(), 0);
 }
 

@@ -22,7 +22,7 @@ pub(super) fn push(registry: &Registry, tag: &str) -> Result<String> {
 }
 
 /// Waits for that event on a plugin.
-fn told(place: &Place, reason: &str) -> Result<()> {
+pub(super) fn told(place: &Place, reason: &str) -> Result<()> {
     place.cluster.wait_until(30, &format!("the event {reason}"), || {
         let events = place.cluster.get("default", "events")?;
         let is_meant =
@@ -33,7 +33,7 @@ fn told(place: &Place, reason: &str) -> Result<()> {
 }
 
 /// A job that runs until it is deleted.
-fn endless(name: &str) -> Result<Value> {
+pub(super) fn endless(name: &str) -> Result<Value> {
     let mut job = job(name)?;
     for replica_type in ["Leader", "Member"] {
         job["spec"]["replicaSpecs"][replica_type]["template"]["metadata"]["annotations"] = json!({});

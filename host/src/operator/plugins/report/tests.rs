@@ -13,7 +13,7 @@ fn failed(step: Step, reason: &str) -> Failure {
 fn conditions_tell_how_far_a_plugin_is() {
     let said = |failure: Option<&Failure>| {
         let report =
-            Report { generation: Some(3), active: None, former: &[], failure, is_remembered: false, notice: None };
+            Report { generation: Some(3), active: None, retained: &[], failure, is_remembered: false, notice: None };
         words(&status(&report, None, Timestamp::UNIX_EPOCH))
     };
     let unsigned = failed(Step::Verified, "Signature");
@@ -35,23 +35,23 @@ fn conditions_tell_how_far_a_plugin_is() {
 }
 
 #[test]
-fn what_is_suspended_still_has_kinds_and_jobs() {
+fn what_does_not_plan_for_the_moment_still_has_kinds_and_jobs() {
     let loaded = |digest: &str| Loaded { digest: digest.into(), ..Loaded::default() };
     let before = FrameworkPluginStatus {
         active: Some(loaded("b")),
-        retained: vec![loaded("a")],
         kinds: vec!["example.com/v1 RingJob".into()],
         ..FrameworkPluginStatus::default()
     };
-    let report =
-        Report { generation: None, active: None, former: &[], failure: None, is_remembered: false, notice: None };
-    let suspended = status(&report, Some(&before), Timestamp::UNIX_EPOCH);
-    assert_eq!((&suspended.active, &suspended.kinds), (&None, &before.kinds));
-    assert_eq!(suspended.retained, [loaded("b"), loaded("a")]);
-    assert_eq!(status(&report, Some(&suspended), Timestamp::UNIX_EPOCH), suspended);
-    let lost = Failure::conflict("an older one has it".into());
-    let lost = Report { failure: Some(&lost), ..report };
-    assert_eq!(status(&lost, Some(&before), Timestamp::UNIX_EPOCH).kinds, [""; 0]);
+    let retained = [loaded("b"), loaded("a")];
+    let (broken, taken) = (failed(Step::Fetched, "Unavailable"), Failure::conflict("somebody had it first".into()));
+    for (failure, has_kinds) in [(None, true), (Some(&broken), true), (Some(&taken), false)] {
+        let report =
+            Report { generation: None, active: None, retained: &retained, failure, is_remembered: false, notice: None };
+        let told = status(&report, Some(&before), Timestamp::UNIX_EPOCH);
+        assert_eq!((&told.active, told.retained.as_slice()), (&None, retained.as_slice()));
+        assert_eq!(told.kinds == before.kinds, has_kinds, "{failure:?}");
+        assert_eq!(status(&report, Some(&told), Timestamp::UNIX_EPOCH), told);
+    }
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn times_are_those_of_before_where_nothing_has_changed() {
     let report = |failure| Report {
         generation: Some(1),
         active: None,
-        former: &[],
+        retained: &[],
         failure,
         is_remembered: false,
         notice: None,
