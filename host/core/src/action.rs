@@ -57,6 +57,23 @@ pub struct Target {
 }
 
 impl Action {
+    /// The uid of the pod or service that it deletes.
+    pub(crate) fn deleted(&self) -> Option<&str> {
+        match self {
+            Self::DeletePod(target) | Self::DeleteService(target) => Some(&target.uid),
+            Self::CreatePod { .. }
+            | Self::CreateService(_)
+            | Self::CreateObject { .. }
+            | Self::ReplaceObject(_)
+            | Self::DeleteObject(_)
+            | Self::CreateSshKey(_)
+            | Self::CreatePodGroup(_)
+            | Self::ReplacePodGroup(_)
+            | Self::DeletePodGroup(_)
+            | Self::DeleteJob => None,
+        }
+    }
+
     /// What to tell about it: the uid of the object that was made, or what went wrong.
     pub fn events(&self, kind: &Kind, job: &str, done: Result<&str, &str>) -> Vec<Event> {
         let name = |object: &Value| json::text(object, "/metadata/name").to_owned();

@@ -90,9 +90,9 @@ impl Types<'_> {
         Total {
             replica_type: self.spec.name.clone(),
             wanted: self.spec.replicas,
-            active: count(&|pod| pod.phase() == Phase::Running && !pod.meta.deleting),
+            active: count(&|pod| pod.phase() == Phase::Running && !self.has_failed(pod)),
             succeeded: count(&|pod| pod.phase() == Phase::Succeeded),
-            failed: count(&has_failed),
+            failed: count(&|pod| self.has_failed(pod)),
             restarting: count(&|pod| self.fate(pod) == Fate::Replace),
             evicted: count(&|pod| pod.phase() == Phase::Failed && pod.status.reason.as_deref() == Some("Evicted")),
         }
@@ -113,9 +113,19 @@ impl Types<'_> {
         }
     }
 
+    /// A running pod that is being deleted counts as failed, as in v1: somebody else takes it away. Where the plugin judges
+    /// failures it does not, as MPI's does not in v1.
+    fn has_failed(&self, pod: &Pod) -> bool {
+        match pod.phase() {
+            Phase::Failed => true,
+            Phase::Running => self.replaces && pod.meta.deleting,
+            Phase::Pending | Phase::Succeeded | Phase::Unknown => false,
+        }
+    }
+
     fn rows(&self) -> Vec<contract::Pod> {
         let worth_a_look =
-            |index: u32, pod: &Pod| index == 0 || has_failed(pod) || pod.condition("DisruptionTarget").is_some();
+            |index: u32, pod: &Pod| index == 0 || self.has_failed(pod) || pod.condition("DisruptionTarget").is_some();
         let rows = self.pods.iter().filter(|(index, pod)| worth_a_look(**index, pod)).take(MAX_ROWS);
         rows.map(|(index, pod)| self.row(*index, pod)).collect()
     }
@@ -134,15 +144,6 @@ impl Types<'_> {
             node: pod.node.clone(),
             disruption: disruption.map(|condition| condition.reason.clone().unwrap_or_default()),
         }
-    }
-}
-
-/// A running pod that is being deleted counts as failed, as in v1: somebody else takes it away.
-fn has_failed(pod: &Pod) -> bool {
-    match pod.phase() {
-        Phase::Failed => true,
-        Phase::Running => pod.meta.deleting,
-        Phase::Pending | Phase::Succeeded | Phase::Unknown => false,
     }
 }
 
@@ -234,6 +235,18 @@ mod tests {
         ] {
             assert_eq!(total(pods, policy, 2), (expected, 0), "{name}");
         }
+    }
+
+    /// As of an `MPIJob` in v1: a launcher that somebody deletes is made again.
+    #[test]
+    fn where_the_plugin_judges_failures_a_pod_that_is_being_deleted_has_not_failed() {
+        let kind = Kind { replace_failed: false, ..fixture::kind() };
+        let job = Job::parse(&kind, &fixture::job()).unwrap();
+        let mut going = pod("Worker", 0, "Running", None);
+        going.meta.deleting = true;
+        let pods = [Arc::new(going)];
+        let total = Census::of(&kind, &job, &pods).types()[1].total();
+        assert_eq!((total.active, total.failed), (1, 0));
     }
 
     #[test]

@@ -105,7 +105,8 @@ pub fn plan(plan: &JobPlan, filler: &Filler<'_>, allowed: Allowed<'_>) -> Checke
     let objects = object::filled(plan, filler)?;
     let scope = Scope { plan, job: filler.job, kind: filler.kind, allowed, objects: &objects };
     each(&plan.ssh_keys, "ssh_keys", |key| {
-        valid(name::is_dns_label(key), key, "a DNS label").and_then(|()| valid(scope.owns(key), key, object::OF_JOB))
+        valid(name::is_dns_subdomain(key), key, "a name of an object")
+            .and_then(|()| valid(scope.owns(key), key, object::OF_JOB))
     })?;
     no_twins(plan.ssh_keys.iter().map(String::as_str), "ssh_keys")?;
     // What is made is believed first: the pods lean on it.

@@ -27,17 +27,12 @@ pub fn replicas(
     observed: &Observed,
 ) -> Result<Vec<Batch>, FillError> {
     let services: BTreeSet<_> = observed.services.iter().map(|service| service.name.as_str()).collect();
-    let mut wanted_services = BTreeSet::new();
-    let mut batches = Vec::new();
+    let mut batches = vec![surplus(filler, plan, census, observed)];
     let mut most = pods_in_a_pass(filler.job);
-    if filler.network == Network::SharedService {
-        wanted_services.insert(filler.job.name.clone());
-        if !services.contains(filler.job.name.as_str()) {
-            batches.push(vec![Action::CreateService(render::shared_service(filler))]);
-        }
+    if filler.network == Network::SharedService && !services.contains(filler.job.name.as_str()) {
+        batches.push(vec![Action::CreateService(render::shared_service(filler))]);
     }
-    for planned in &plan.replicas {
-        let Some(types) = census.types().iter().find(|types| types.spec.name == planned.replica_type) else { continue };
+    for (planned, types) in planned_types(plan, census) {
         if are_open(&planned.after, census) {
             let pods = missing_pods(filler, planned, types, most)?;
             most -= pods.len();
@@ -45,21 +40,38 @@ pub fn replicas(
         }
         if filler.network == Network::ServicePerReplica {
             let names = (0..types.spec.replicas).map(|index| (index, filler.job.pod_name(types.spec, index)));
-            let missing = names.clone().filter(|(_, name)| !services.contains(name.as_str()));
+            let missing = names.filter(|(_, name)| !services.contains(name.as_str()));
             batches.push(
                 missing.map(|(index, _)| Action::CreateService(render::service(filler, types.spec, index))).collect(),
             );
-            wanted_services.extend(names.map(|(_, name)| name));
         }
     }
-    let pods = census.surplus.iter().map(|pod| &pod.meta).filter(|pod| !pod.deleting);
-    let services = observed.services.iter().map(AsRef::as_ref).filter(|service| !service.deleting);
-    let too_much = pods.map(|pod| Action::DeletePod(target(pod)));
-    let too_much = too_much.chain(
-        services.filter(|each| !wanted_services.contains(&each.name)).map(|each| Action::DeleteService(target(each))),
-    );
-    batches.insert(0, too_much.collect());
     Ok(batches)
+}
+
+/// Pods and services that stand for no replica.
+pub fn surplus(filler: &Filler<'_>, plan: &JobPlan, census: &Census<'_>, observed: &Observed) -> Batch {
+    let of_type =
+        |types: &Types<'_>| (0..types.spec.replicas).map(|index| filler.job.pod_name(types.spec, index)).collect();
+    let wanted: BTreeSet<String> = match filler.network {
+        Network::None => BTreeSet::new(),
+        Network::SharedService => [filler.job.name.clone()].into(),
+        Network::ServicePerReplica => {
+            planned_types(plan, census).flat_map(|(_, types)| -> Vec<_> { of_type(types) }).collect()
+        }
+    };
+    let pods = census.surplus.iter().map(|pod| &pod.meta).filter(|pod| !pod.deleting);
+    let services = observed.services.iter().filter(|service| !service.deleting && !wanted.contains(&service.name));
+    let pods = pods.map(|pod| Action::DeletePod(target(pod)));
+    pods.chain(services.map(|service| Action::DeleteService(target(service)))).collect()
+}
+
+fn planned_types<'a>(
+    plan: &'a JobPlan,
+    census: &'a Census<'_>,
+) -> impl Iterator<Item = (&'a ReplicaPlan, &'a Types<'a>)> {
+    let types = |planned: &ReplicaPlan| census.types().iter().find(|types| types.spec.name == planned.replica_type);
+    plan.replicas.iter().filter_map(move |planned| Some((planned, types(planned)?)))
 }
 
 /// How many pods one pass may make. Where each lists all others, as `TF_CONFIG` does, their size grows with the square of

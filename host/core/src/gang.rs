@@ -127,15 +127,7 @@ impl GangScheduler {
     }
 }
 
-/// A job that makes no pods has no pod group.
-pub(crate) fn dissolve(seen: &Seen) -> Batch {
-    match &seen.pod_group {
-        PodGroup::There(group) if !is_deleting(group) => vec![Action::DeletePodGroup(group.as_ref().clone())],
-        PodGroup::There(_) | PodGroup::Missing | PodGroup::NotServed => vec![],
-    }
-}
-
-fn is_deleting(object: &Value) -> bool {
+pub(crate) fn is_deleting(object: &Value) -> bool {
     object.pointer("/metadata/deletionTimestamp").is_some()
 }
 

@@ -24,18 +24,26 @@ pub fn dns_1035_problems(name: &str) -> Vec<String> {
     problems
 }
 
-/// Whether it is a DNS label (RFC 1123): what pods, containers and secrets may be called.
+/// Whether it is a DNS label (RFC 1123): what containers may be called.
 pub fn is_dns_label(name: &str) -> bool {
+    name.len() <= MAX_LABEL && is_part(name)
+}
+
+/// Whether it is a DNS subdomain (RFC 1123): what pods and most objects may be called. For Kubernetes its parts may be of any
+/// length.
+pub fn is_dns_subdomain(name: &str) -> bool {
+    name.len() <= MAX_SUBDOMAIN && name.split('.').all(is_part)
+}
+
+fn is_part(part: &str) -> bool {
     let allowed = |each: char| matches!(each, 'a'..='z' | '0'..='9' | '-');
-    !name.is_empty()
-        && name.len() <= MAX_LABEL
-        && name.chars().all(allowed)
-        && !name.starts_with('-')
-        && !name.ends_with('-')
+    !part.is_empty() && part.chars().all(allowed) && !part.starts_with('-') && !part.ends_with('-')
 }
 
 /// The longest label of a DNS name, in bytes.
 pub const MAX_LABEL: usize = 63;
+/// The longest DNS name of an object, in bytes.
+const MAX_SUBDOMAIN: usize = 253;
 
 const DNS_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an \
     alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for \

@@ -148,7 +148,8 @@ impl<'a> Pass<'a> {
         }
         self.acknowledge();
         // Later, a job that has become invalid behind the webhook's back (a scale to 0) goes on.
-        if self.old.start_time.is_none() && self.observed.pods.is_empty() {
+        let is_new = self.old.condition(&ConditionType::Created).is_none();
+        if is_new && self.old.start_time.is_none() && self.observed.pods.is_empty() {
             let findings = validate::of(kind, object, None, planner, settings)?;
             if !findings.errors.is_empty() {
                 return Err(Trouble::Invalid(findings.errors));

@@ -29,7 +29,7 @@ pub fn of(
     planner: &dyn Planner,
     settings: &Value,
 ) -> Result<Findings, PlannerError> {
-    let mut findings = Findings { errors: common(object, old), warnings: Vec::new() };
+    let mut findings = Findings { errors: common(kind, object, old), warnings: Vec::new() };
     // The plugin gets jobs whose shape is right.
     match Job::parse(kind, object) {
         Err(error) => findings.errors.push(error),
@@ -40,7 +40,9 @@ pub fn of(
                 findings.add(issue);
             }
             if findings.errors.is_empty() {
-                findings.errors.extend(no_replicas(kind, &job).or_else(|| twice(kind, &job)).or_else(|| names(&job)));
+                findings
+                    .errors
+                    .extend(no_replicas(kind, &job).or_else(|| twice(kind, &job)).or_else(|| names(kind, &job)));
             }
         }
     }
@@ -60,10 +62,10 @@ impl Findings {
 const MOST_ISSUES: usize = 100;
 const MANAGED_BY: &str = "spec.runPolicy.managedBy";
 
-fn common(object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+fn common(kind: &Kind, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let name = json::text(object, "/metadata/name");
-    let problems = name::dns_1035_problems(name);
+    let problems = problems(kind, name);
     if !problems.is_empty() {
         errors.push(FieldError::invalid(
             "metadata.name",
@@ -119,11 +121,24 @@ fn twice(kind: &Kind, job: &Job) -> Option<FieldError> {
     Some(FieldError::duplicate(format!("spec.{}[{}]", kind.replica_specs, again.name), &again.name))
 }
 
+/// A kind without a port is reached by its pods' names alone, as MPI is: v1 runs `2024-train` and `a.b` of it. Of such a job
+/// only the label with its name is limited.
+fn problems(kind: &Kind, name: &str) -> Vec<String> {
+    let problems = name::dns_1035_problems(name);
+    if kind.port.is_some() {
+        return problems;
+    }
+    problems.into_iter().take(usize::from(name.len() > name::MAX_LABEL)).collect() // its length comes first
+}
+
 /// A pod and its service have the same name, and a service's is a DNS label: v1 takes such a job and never runs it.
-fn names(job: &Job) -> Option<FieldError> {
+fn names(kind: &Kind, job: &Job) -> Option<FieldError> {
     let made = job.replicas.iter().filter(|spec| spec.replicas > 0);
     let detail = made.map(|spec| job.pod_name(spec, spec.replicas - 1)).find_map(|pod| {
-        let problems = name::dns_1035_problems(&pod);
+        let mut problems = name::dns_1035_problems(&pod);
+        if kind.port.is_none() && name::is_dns_subdomain(&pod) {
+            problems.clear();
+        }
         (!problems.is_empty()).then(|| format!("its pod would be called {pod:?}: {}", problems.join(",")))
     })?;
     Some(FieldError::invalid("metadata.name", &job.name.as_str().into(), detail))
@@ -191,6 +206,24 @@ mod tests {
             assert_eq!(broken.len(), 1, "{broken:?}");
             assert!(broken[0].starts_with(expected), "{broken:?}");
         }
+    }
+
+    /// As of an `MPIJob` in v1.
+    #[test]
+    fn a_kind_without_a_port_needs_no_name_for_a_service() {
+        let kind = Kind { port: None, ..fixture::kind() };
+        let errors = |name: &str| {
+            let mut object = fixture::job();
+            object["metadata"]["name"] = name.into();
+            let found = of(&kind, &object, None, &Scripted::default(), &json!({})).unwrap();
+            found.errors.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        for name in ["2024-train", "a.b", &"a".repeat(63)] {
+            assert_eq!(errors(name), [""; 0], "{name}");
+        }
+        let long = "a".repeat(64);
+        let why = format!("metadata.name: Invalid value: {long:?}: should match: must be no more than 63 characters");
+        assert_eq!(errors(&long), [why]);
     }
 
     /// v1 takes it for `All`, and so do jobs that people have.

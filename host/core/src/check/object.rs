@@ -118,8 +118,7 @@ fn check_service(spec: &Value) -> Checked {
 /// Of the metadata a plan says name, labels and annotations; the rest is the host's and the API server's.
 fn check_metadata(metadata: &Value) -> Checked {
     let name = json::text(metadata, "/name");
-    let is_name = name.len() <= MAX_NAME && name.split('.').all(name::is_dns_label);
-    within("name", valid(is_name, name, "a name of an object"))?;
+    within("name", valid(name::is_dns_subdomain(name), name, "a name of an object"))?;
     check_labels(metadata)
 }
 
@@ -143,7 +142,7 @@ pub(super) fn check_labels(metadata: &Value) -> Checked {
 
 fn check_entry(map: &str, key: &str, value: &Value) -> Checked {
     let (domain, name) = key.split_once('/').unwrap_or(("", key));
-    let is_domain = key.len() == name.len() || (domain.len() <= MAX_NAME && domain.split('.').all(name::is_dns_label));
+    let is_domain = key.len() == name.len() || name::is_dns_subdomain(domain);
     valid(is_domain && is_label(name) && !name.is_empty(), key, "a key of labels and annotations")?;
     // Who acts on labels and annotations of others has a domain: Kubernetes, this operator, what copies and injects.
     if !domain.is_empty() {
@@ -164,6 +163,3 @@ fn is_label(text: &str) -> bool {
 
 /// Any other may be somebody's, who would be kept from it, or be robbed of what is in it.
 pub(super) const OF_JOB: &str = "the name of the job, or that with a dash and more";
-
-/// The longest name of an object, in bytes.
-const MAX_NAME: usize = 253;

@@ -288,7 +288,7 @@ fn a_bad_volume_mount_or_name_is_refused_with_a_path() {
             broken(|plan| plan.replicas[0].service_account = Some("cluster-admin".into())),
             r#"replicas[0].service_account: "cluster-admin" is not granted"#,
         ),
-        (broken(|plan| plan.ssh_keys.push("../x".into())), r#"ssh_keys[0]: "../x" is not a DNS label"#),
+        (broken(|plan| plan.ssh_keys.push("../x".into())), r#"ssh_keys[0]: "../x" is not a name of an object"#),
         (
             broken(|plan| plan.ssh_keys = vec!["train-keys".into(), "train-keys".into()]),
             r#"ssh_keys[1]: "train-keys" is there twice"#,

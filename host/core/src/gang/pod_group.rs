@@ -35,8 +35,11 @@ pub(super) fn wanted(
         Some(given) => given.iter().map(|(name, amount)| (name.clone(), canonical(amount))).collect(),
         None => min_resources(members, u32::try_from(min_member).unwrap_or(0), priorities),
     };
-    let mut spec = Map::from_iter([("minMember".to_owned(), min_member.into())]);
+    let mut spec = Map::new();
     // What v1 leaves out where it is empty.
+    if min_member != 0 {
+        spec.insert("minMember".to_owned(), min_member.into());
+    }
     if *scheduler == GangScheduler::Volcano || !resources.is_empty() {
         spec.insert("minResources".to_owned(), resources.into());
     }

@@ -464,6 +464,44 @@ fn a_job_without_pods_has_no_group() {
 }
 
 #[test]
+fn a_job_that_comes_to_rest_says_so_of_its_group_be_there_one_or_not() {
+    let told = |thought: &Thought| -> Vec<String> {
+        thought.events.iter().map(|event| format!("{}: {}", event.reason, event.message)).collect()
+    };
+    let group = [
+        "JobTerminated: Job has been terminated. Deleting PodGroup",
+        "SuccessfulDeletePodGroup: Deleted PodGroup: train",
+    ];
+    let mut job = fixture::job();
+    job["spec"]["runPolicy"]["suspend"] = true.into();
+    let (volcano, planner) = (GangScheduler::Volcano, Scripted::default());
+    let suspended = pass(&volcano, &planner, &job, &with_group(None, seen(1, vec![])));
+    assert_eq!(told(&suspended)[1..], group);
+    assert_eq!(
+        pass(&volcano, &planner, &after(&job, &suspended), &with_group(None, seen(2, vec![]))),
+        Thought::default()
+    );
+    let not_served = pass(&volcano, &planner, &job, &seen(1, vec![]));
+    assert_eq!(told(&not_served).len(), 1);
+
+    let done = Scripted { verdicts: vec![Verdict::Succeeded("done".into())], ..Scripted::default() };
+    let (job, _, observed) = running(all());
+    let ended = pass(&volcano, &done, &job, &observed(PodGroup::Missing));
+    assert_eq!((told(&ended)[1..].to_vec(), actions(&ended)), (group.map(str::to_owned).to_vec(), vec![]));
+}
+
+#[test]
+fn no_members_are_left_out() {
+    let (mut job, planner, observed) = running(all());
+    job["spec"]["runPolicy"]["schedulingPolicy"] = json!({"minAvailable": 0});
+    let thought = pass(&plugins(), &planner, &job, &observed(PodGroup::Missing));
+    let Some(Action::CreatePodGroup(group)) = thought.batches.first().and_then(|batch| batch.first()) else {
+        panic!("{thought:?}")
+    };
+    assert_eq!(group["spec"].get("minMember"), None, "{group}");
+}
+
+#[test]
 fn the_end_of_a_pod_group_is_told() {
     let action = Action::DeletePodGroup(stored("Running"));
     let say = |events: Vec<Event>| -> Vec<String> {

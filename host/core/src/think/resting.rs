@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
 use super::{Framework, Pass, Trouble};
 use crate::action::Action;
 use crate::check;
 use crate::diff::{self, Batch};
 use crate::event::Event;
 use crate::fill::Filler;
-use crate::gang;
+use crate::gang::{self, PodGroup};
 use crate::job::Job;
 use crate::run_policy::CleanPodPolicy;
 use crate::status::{ConditionType, Truth};
@@ -18,9 +20,12 @@ impl Pass<'_> {
     pub(super) fn tidy(&mut self, job: &Job) -> Result<(), Trouble> {
         self.fold();
         self.status.completion_time = self.status.completion_time.or(self.status.ended());
-        self.thought.batches.push(diff::clean_up(job.run_policy.clean_pods(), self.observed));
+        let mut clean = diff::clean_up(job.run_policy.clean_pods(), self.observed);
+        let goes: BTreeSet<_> = self.thought.batches.iter().flatten().filter_map(Action::deleted).collect();
+        clean.retain(|action| action.deleted().is_none_or(|uid| !goes.contains(uid)));
+        self.thought.batches.push(clean);
         self.withdraw_objects(job)?;
-        self.thought.batches.push(gang::dissolve(&self.observed.gang));
+        self.dissolve(!self.old.is_finished());
         let expiry = job.run_policy.expiry(self.status.completion_time);
         if let Some(expiry) = expiry.filter(|_| !job.run_policy.is_suspended()) {
             let left = expiry.duration_since(self.observed.now);
@@ -40,7 +45,8 @@ impl Pass<'_> {
             self.set(ConditionType::Running, Truth::False, &reason, &message);
         }
         self.status.drop(&ConditionType::Restarting);
-        if !self.status.is(ConditionType::Suspended) {
+        let is_new = !self.status.is(ConditionType::Suspended);
+        if is_new {
             self.set(ConditionType::Suspended, Truth::True, &reason, &message);
             self.tell(Event::normal(reason, message, self.observed.now));
         }
@@ -49,8 +55,22 @@ impl Pass<'_> {
         }
         self.thought.batches.push(diff::clean_up(CleanPodPolicy::All, self.observed));
         self.withdraw_objects(job)?;
-        self.thought.batches.push(gang::dissolve(&self.observed.gang));
+        self.dissolve(is_new);
         Ok(())
+    }
+
+    /// A job that makes no pods has no pod group. v1 says that it goes whether there is one or not.
+    fn dissolve(&mut self, is_new: bool) {
+        match &self.observed.gang.pod_group {
+            PodGroup::There(group) if !gang::is_deleting(group) => {
+                self.thought.batches.push(vec![Action::DeletePodGroup(group.as_ref().clone())]);
+            }
+            PodGroup::Missing if is_new => {
+                let group = Action::DeletePodGroup(json!({"metadata": {"name": self.name}}));
+                self.thought.events.extend(group.events(self.framework.kind, self.name, Ok("")));
+            }
+            PodGroup::There(_) | PodGroup::Missing | PodGroup::NotServed => {}
+        }
     }
 
     /// Only objects that a plan made can have to go, so a job without any is not planned for. Where the plugin fails they

@@ -183,7 +183,11 @@ impl Pass<'_> {
     ) -> Result<(), Trouble> {
         let objects = diff::objects(filler, plan, self.observed).map_err(Trouble::fault)?;
         if self.status.is_finished() {
-            self.thought.batches = objects.batches;
+            // As in v1 the pass that ends the job deletes what has failed or is too much, whatever is cleaned up.
+            let batches = std::mem::take(&mut self.thought.batches).into_iter().flatten();
+            let replaced = batches.filter(|action| matches!(action, Action::DeletePod(_))).collect();
+            self.thought.batches.extend([replaced, diff::surplus(filler, plan, census, self.observed)]);
+            self.thought.batches.extend(objects.batches);
             return self.tidy(filler.job);
         }
         self.thought.batches.extend(objects.batches);

@@ -564,6 +564,50 @@ fn a_job_whose_status_cannot_be_read_is_left_alone() {
     assert_eq!((events(&thought), &thought.status, actions(&thought)), (vec![text.to_owned()], &None, vec![]));
 }
 
+/// As in v1: `cleanPodPolicy` has no say in what has failed or is too much.
+#[test]
+fn the_pass_that_ends_a_job_deletes_what_is_too_much_and_what_it_said_it_restarts() {
+    let planner = Scripted { verdicts: vec![Verdict::Succeeded("done".into())], ..scripted() };
+    for (policy, expected) in [
+        ("None", vec!["-pod train-worker-0", "-pod train-worker-1", "-service train-worker-1"]),
+        (
+            "All",
+            vec![
+                "-pod train-worker-0",
+                "-pod train-worker-1",
+                "-service train-worker-1",
+                "-pod train-master-0",
+                "-service train-master-0",
+                "-service train-worker-0",
+            ],
+        ),
+    ] {
+        let mut job = started(json!({"cleanPodPolicy": policy}));
+        let worker = &mut job["spec"]["testReplicaSpecs"]["Worker"];
+        (worker["replicas"], worker["restartPolicy"]) = (1.into(), "OnFailure".into());
+        let pods = vec![
+            pod("Master", 0, "Succeeded", Some(0)),
+            pod("Worker", 0, "Failed", Some(137)),
+            pod("Worker", 1, "Running", None),
+        ];
+        let ended = pass(&planner, &job, &with_services(seen(9, pods)));
+        assert_eq!(actions(&ended).concat(), expected, "{policy}");
+        assert!(events(&ended).iter().any(|event| event.contains("is restarting because")), "{:?}", events(&ended));
+    }
+}
+
+/// Nobody asks at admission about a scale.
+#[test]
+fn a_job_that_was_taken_and_waits_may_be_scaled_to_what_would_be_refused() {
+    let mut job = fixture::job();
+    job["spec"]["runPolicy"] = json!({"suspend": true});
+    let suspended = pass(&scripted(), &job, &seen(1, vec![]));
+    let mut job = with_status(&job, suspended.status.unwrap());
+    job["spec"]["testReplicaSpecs"] = json!({});
+    let again = pass(&scripted(), &job, &seen(2, vec![]));
+    assert_eq!(again.status, None, "it does not fail");
+}
+
 /// A service without its pod, left by an operator that ended between the two deletions.
 #[test]
 fn services_go_even_if_their_pods_went_before() {
