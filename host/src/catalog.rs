@@ -46,6 +46,8 @@ pub struct LoadedKind {
     pub pin: Option<String>,
     /// Whether it is of a file that the program was started with.
     pub is_file: bool,
+    /// The `FrameworkPlugin` that brings it; nothing, where the program was started with it.
+    pub owner: Option<String>,
 }
 
 /// Why there is no catalog.
@@ -132,6 +134,7 @@ impl Catalog {
                 grants: (*grants).clone(),
                 pin: None,
                 is_file: *is_file,
+                owner: None,
             }))
         });
         Ok(Self { kinds: loaded.collect::<Result<_, SettingError>>()? })

@@ -91,7 +91,8 @@ async fn run(options: &OperatorOptions, engine: Engine, catalog: &Catalog) -> an
     let admission = admission::run(options, client.clone(), roster.kinds(), reviews, is_admitting, stopped);
     let mut admission = std::pin::pin!(admission);
     let (lead, is_leading) = flag::channel(false);
-    let plugins = plugins::run(options, client.clone(), engine, roster.clone(), is_leading);
+    let loads = metrics.loads.clone();
+    let plugins = plugins::run(options, client.clone(), engine, roster.clone(), loads, is_leading);
     let work = async {
         plugins::reserve(options, &client, &roster).await;
         work(options, client.clone(), roster.clone(), metrics, is_ready, lead).await

@@ -32,6 +32,7 @@ mod hostile;
 mod sample;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -52,7 +53,7 @@ pub use self::{
     engine::{Engine, EngineError},
     error::CallError,
     limits::{COMPONENT, Limits},
-    load::LoadError,
+    load::{Cost, LoadError},
     scan::{Cap, Excess, scan},
 };
 
@@ -63,7 +64,12 @@ pub struct Plugin(Arc<Loaded>);
 impl Plugin {
     /// Checks and compiles a component, and asks it what it is.
     pub fn load(engine: &Engine, bytes: &[u8], limits: Limits) -> Result<Self, LoadError> {
-        Ok(Self(Arc::new(Loaded::load(engine, bytes, limits)?)))
+        Self::load_unless(engine, bytes, limits, &AtomicBool::new(false))
+    }
+
+    /// Likewise; set `stop` meanwhile, and it ends soon, with an error that nobody reads.
+    pub fn load_unless(engine: &Engine, bytes: &[u8], limits: Limits, stop: &AtomicBool) -> Result<Self, LoadError> {
+        Ok(Self(Arc::new(Loaded::load(engine, bytes, limits, stop)?)))
     }
 
     /// What it said of itself when it was loaded.
@@ -89,6 +95,11 @@ impl Plugin {
     /// What it has cost so far; kept by who wants to know it when the plugin is gone.
     pub fn counters(&self) -> &Arc<Counters> {
         &self.0.counters
+    }
+
+    /// What it took to load it.
+    pub fn cost(&self) -> &Cost {
+        &self.0.cost
     }
 
     /// Whether it is called, or fails too often for that.

@@ -27,7 +27,7 @@ pub struct FrameworkPluginStatus {
     /// What it runs the jobs of: `example.dev/v1 RingJob`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<String>,
-    /// Calls of the active component since the operator started.
+    /// Calls of the active component, of the operator that wrote this, until then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calls: Option<u64>,
     /// What went wrong last, in a line.
@@ -66,6 +66,9 @@ pub struct Loaded {
     /// Its size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
+    /// The size of its machine code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compiled_bytes: Option<u64>,
     /// How long it took to compile. Nothing where that was done before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compile_milliseconds: Option<u64>,

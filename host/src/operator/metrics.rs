@@ -1,6 +1,7 @@
 //! Counters in the names, labels and help texts of v1, and what Trainyard adds.
 
 mod ledger;
+mod loads;
 mod page;
 mod plugins;
 mod process;
@@ -15,6 +16,7 @@ use trainyard_core::action::Action;
 use trainyard_core::think::Count;
 
 use self::ledger::Ledger;
+pub(super) use self::loads::{Loads, Reload, State};
 pub(super) use self::page::{CONTENT_TYPE, Page};
 pub(super) use self::requests::Requests;
 pub(super) use self::work::Work;
@@ -35,6 +37,8 @@ pub(super) struct Metrics {
     pub(super) requests: Requests,
     /// What is asked at admission.
     pub(super) reviews: Reviews,
+    /// Of plugins.
+    pub(super) loads: Loads,
 }
 
 #[derive(Debug)]
@@ -98,8 +102,9 @@ impl Metrics {
         };
         let help = "Passes over jobs, by how they ended";
         let passes = page.counters("trainyard_passes_total", help, &["framework", "outcome"]);
-        let (works, requests, reviews) = (Works::new(&page), Requests::new(&page), Reviews::new(&page));
-        Self { page, kinds, jobs, objects, passes, works, ledger: Ledger::default(), requests, reviews }
+        let (works, requests) = (Works::new(&page), Requests::new(&page));
+        let (reviews, loads) = (Reviews::new(&page), Loads::new(&page));
+        Self { page, kinds, jobs, objects, passes, works, ledger: Ledger::default(), requests, reviews, loads }
     }
 
     /// Counts what a pass found.

@@ -23,7 +23,7 @@ use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{ListParams, PartialObjectMeta};
 use kube::core::DeserializeGuard;
-use kube::runtime::controller::Controller;
+use kube::runtime::controller::{self, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt as _};
@@ -37,6 +37,7 @@ use self::shelf::Shelf;
 use super::api;
 use super::definitions::Definitions;
 use super::events::Recorder;
+use super::metrics::Loads;
 use super::roster::{Brought, Roster};
 use super::throttle::Throttle;
 use crate::cli::OperatorOptions;
@@ -81,6 +82,7 @@ pub(super) struct Loader {
     all: Api<FrameworkPlugin>,
     definitions: Definitions,
     recorder: Recorder,
+    loads: Loads,
     shelves: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Shelf>>>>,
     /// How often each `ConfigMap` that a plugin names has changed.
     changes: Mutex<BTreeMap<String, u64>>,
@@ -99,6 +101,7 @@ pub(super) async fn run(
     client: Client,
     engine: Engine,
     roster: Arc<Roster>,
+    loads: Loads,
     is_leading: flag::Receiver<bool>,
 ) {
     if !options.namespace.is_empty() {
@@ -123,6 +126,7 @@ pub(super) async fn run(
         client,
         engine,
         turn: Semaphore::new(1),
+        loads,
         roster,
         is_leading,
         again,
@@ -219,11 +223,13 @@ impl Loader {
         let named = move |map: PartialObjectMeta<ConfigMap>| loader.changed(&map.name_any(), &known);
         let leads = WatchStream::from_changes(self.is_leading.clone()).map(drop);
         let missing = WatchStream::from_changes(self.roster.missing()).map(drop);
+        let lost = WatchStream::from_changes(self.roster.lost()).map(drop);
         let controller = controller
             .watches(maps, watcher::Config::default(), named)
             .reconcile_all_on(UnboundedReceiverStream::new(looks))
             .reconcile_all_on(leads)
-            .reconcile_all_on(missing);
+            .reconcile_all_on(missing)
+            .reconcile_all_on(lost);
         let look = |plugin: Arc<Guarded>, context: Arc<(Arc<Self>, Plugins)>| async move {
             let (loader, plugins) = &*context;
             Ok::<_, Infallible>(loader.look(&plugin, plugins).await)
@@ -231,7 +237,9 @@ impl Loader {
         let context = Arc::new((self.clone(), plugins.clone()));
         let mut told = None;
         let done = controller.run(look, |_, never, _| match *never {}, context).for_each(|done| {
-            let error = done.err().map(|error| crate::failure::chain(&error));
+            // What has just gone is not to be looked at any more.
+            let error = done.err().filter(|error| !matches!(error, controller::Error::ObjectNotFound(_)));
+            let error = error.map(|error| crate::failure::chain(&error));
             if let Some(error) = error.filter(|error| told.as_ref() != Some(error)) {
                 warn!(error, "a watch of plugins failed and begins anew");
                 told = Some(error);

@@ -26,6 +26,7 @@ pub(super) struct Roster {
     kinds: flag::Sender<Arc<Kinds>>,
     jobs: Mutex<BTreeMap<KindKey, Seen>>,
     missing: flag::Sender<BTreeSet<(KindKey, String)>>,
+    lost: flag::Sender<BTreeSet<KindKey>>,
 }
 
 /// The jobs of a kind, and whether they have all been seen.
@@ -71,7 +72,14 @@ impl Roster {
     pub(super) fn new(catalog: &Catalog) -> Self {
         let given = catalog.kinds().to_vec();
         let kinds = flag::Sender::new(Arc::new(merged(&given, &BTreeMap::new())));
-        Self { given, brought: Mutex::default(), kinds, jobs: Mutex::default(), missing: flag::Sender::default() }
+        Self {
+            given,
+            brought: Mutex::default(),
+            kinds,
+            jobs: Mutex::default(),
+            missing: flag::Sender::default(),
+            lost: flag::Sender::default(),
+        }
     }
 
     /// All kinds, now and later.
@@ -168,6 +176,28 @@ impl Roster {
         self.missing.send_if_modified(|missing| missing.insert((kind.clone(), digest.to_owned())))
     }
 
+    /// The jobs of that kind may not be seen, or it is not installed: be it that it never was, or not any more.
+    pub(super) fn lose(&self, kind: &KindKey) {
+        self.lost.send_if_modified(|lost| lost.insert(kind.clone()));
+    }
+
+    /// Kinds that were lost.
+    pub(super) fn lost(&self) -> flag::Receiver<BTreeSet<KindKey>> {
+        self.lost.subscribe()
+    }
+
+    /// Whether one of these kinds was lost since this was asked last.
+    pub(super) fn was_lost(&self, kinds: impl Iterator<Item = KindKey>) -> bool {
+        let kinds: BTreeSet<_> = kinds.collect();
+        let mut was_lost = false;
+        self.lost.send_if_modified(|lost| {
+            was_lost = !lost.is_disjoint(&kinds);
+            lost.retain(|kind| !kinds.contains(kind));
+            false // nobody waits for less
+        });
+        was_lost
+    }
+
     /// Digests that jobs wait for.
     pub(super) fn missing(&self) -> flag::Receiver<BTreeSet<(KindKey, String)>> {
         self.missing.subscribe()
@@ -221,12 +251,13 @@ fn has_ended(status: &Value) -> bool {
     JobStatus::read(status).is_ok_and(|status| status.is_finished())
 }
 
-/// The plugins of all kinds, each once, be they of the same bytes.
-pub(super) fn plugins(kinds: &Kinds) -> Vec<Plugin> {
-    let mut plugins: Vec<Plugin> = Vec::new();
+/// The plugins of all kinds, each once, be they of the same bytes, with the names that admins know.
+pub(super) fn plugins(kinds: &Kinds) -> Vec<(String, Plugin)> {
+    let mut plugins: Vec<(String, Plugin)> = Vec::new();
     for kind in kinds.values().flat_map(|plans| plans.all()) {
-        if !plugins.iter().any(|known| known.is(&kind.plugin)) {
-            plugins.push(kind.plugin.clone());
+        if !plugins.iter().any(|(_, known)| known.is(&kind.plugin)) {
+            let name = kind.owner.as_ref().unwrap_or(&kind.plugin.description().name);
+            plugins.push((name.clone(), kind.plugin.clone()));
         }
     }
     plugins

@@ -79,10 +79,10 @@ impl Yard {
         self.watches.tasks.spawn(async move {
             begun(dependents).await;
             // An operator that is not ready is not asked at admission, about no kind: it waits for none to be installed.
-            for Jobs { mut seen, mut absent, .. } in jobs_known {
+            for Jobs { mut seen, mut refused, .. } in jobs_known {
                 tokio::select! {
                     _ = seen.wait_for(|seen| *seen) => {}
-                    _ = absent.wait_for(|absent| *absent) => {}
+                    _ = refused.wait_for(|code| *code == Some(404)) => {}
                 }
             }
             info!("all watches have begun");
@@ -130,6 +130,12 @@ impl Yard {
         info!(kind = kind.1, plugin = active.plugin.description().name, digest = %active.plugin.digest(), "starting a controller");
         let (jobs, watch) = self.watches.follow_jobs(active);
         self.roster.follow(kind.clone(), jobs.store.clone(), jobs.seen.clone());
+        let (mut refused, roster, lost) = (jobs.refused.clone(), self.roster.clone(), kind.clone());
+        self.watches.tasks.spawn(async move {
+            while refused.changed().await.is_ok() {
+                roster.lose(&lost);
+            }
+        });
         // A kind that is not installed keeps no other from its work.
         let needs = self.watches.seen(plans.objects()).into_iter().chain([jobs.seen.clone()]).collect();
         let (plans, now) = flag::channel(plans.clone());

@@ -1,12 +1,13 @@
 //! A circuit breaker: a plugin that fails and fails again is left alone for a while.
 //!
-//! Pure: the time is an argument. It opens when five calls in a row fail, or more than half of a minute's, and for three
-//! jobs at least: a job that a plugin cannot plan is that job's trouble, however often it changes. When its pause is over
-//! one call tries; each time that fails, the pause doubles.
+//! Pure: the time is an argument. It opens when five calls of a function in a row fail, or more than half of a minute's, and
+//! for three jobs at least: a job that a plugin cannot plan is that job's trouble, however often it changes. When its pause is
+//! over one call at a time tries, until that function answers; each time a call fails, the pause doubles.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::Digest;
+use super::{Digest, Function};
 
 /// The first pause, and the longest.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -50,9 +51,25 @@ pub(super) struct Breaker(State);
 
 #[derive(Debug)]
 enum State {
-    Closed { row: Faults, minute: Option<(Instant, Minute)> },
-    Open { until: Instant, pause: Duration },
-    HalfOpen { pause: Duration, is_tried: bool },
+    Closed(HashMap<Function, Record>),
+    /// `about` has failed.
+    Open {
+        about: Function,
+        until: Instant,
+        pause: Duration,
+    },
+    HalfOpen {
+        about: Function,
+        pause: Duration,
+        is_tried: bool,
+    },
+}
+
+/// Of a function: another that answers says nothing of it.
+#[derive(Debug, Default)]
+struct Record {
+    row: Faults,
+    minute: Option<(Instant, Minute)>,
 }
 
 #[derive(Debug, Default)]
@@ -83,16 +100,16 @@ impl Faults {
 
 impl Breaker {
     pub(super) fn new() -> Self {
-        Self(State::closed())
+        Self(State::default())
     }
 
     /// Whether a call may start; if not, when to ask again. Who may start tells its [`Verdict`] when it has ended.
     pub(super) fn admit(&mut self, now: Instant) -> Result<(), Duration> {
         match &mut self.0 {
-            State::Closed { .. } => Ok(()),
+            State::Closed(_) => Ok(()),
             State::Open { until, .. } if now < *until => Err(*until - now),
-            State::Open { pause, .. } => {
-                self.0 = State::HalfOpen { pause: *pause, is_tried: true };
+            State::Open { about, pause, .. } => {
+                self.0 = State::HalfOpen { about: *about, pause: *pause, is_tried: true };
                 Ok(())
             }
             State::HalfOpen { is_tried: true, .. } => Err(TRIAL),
@@ -103,12 +120,13 @@ impl Breaker {
         }
     }
 
-    /// A call for that job has ended.
-    pub(super) fn tell(&mut self, now: Instant, job: Digest, verdict: Verdict) {
+    /// A call of that function for that job has ended.
+    pub(super) fn tell(&mut self, now: Instant, function: Function, job: Digest, verdict: Verdict) {
         match (&mut self.0, verdict) {
             // What ends while it is open was started before.
-            (State::Open { .. }, _) | (State::Closed { .. }, Verdict::Unknown) => {}
-            (State::Closed { row, minute }, Verdict::Good | Verdict::Fault) => {
+            (State::Open { .. }, _) | (State::Closed(_), Verdict::Unknown) => {}
+            (State::Closed(records), Verdict::Good | Verdict::Fault) => {
+                let Record { row, minute } = records.entry(function).or_default();
                 let minute = Minute::at(minute, now);
                 minute.calls += 1;
                 if verdict == Verdict::Good {
@@ -118,31 +136,35 @@ impl Breaker {
                     minute.faults.add(job);
                 }
                 if (row.count >= STREAK && row.are_many()) || minute.is_bad() {
-                    self.0 = State::open(now, PAUSE);
+                    self.0 = State::open(function, now, PAUSE);
                 }
             }
-            (State::HalfOpen { .. }, Verdict::Good) => self.0 = State::closed(),
-            (State::HalfOpen { pause, .. }, Verdict::Fault) => self.0 = State::open(now, (*pause * 2).min(LONGEST)),
-            (State::HalfOpen { is_tried, .. }, Verdict::Unknown) => *is_tried = false,
+            (State::HalfOpen { about, .. }, Verdict::Good) if *about == function => self.0 = State::default(),
+            (State::HalfOpen { pause, .. }, Verdict::Fault) => {
+                self.0 = State::open(function, now, (*pause * 2).min(LONGEST));
+            }
+            (State::HalfOpen { is_tried, .. }, Verdict::Good | Verdict::Unknown) => *is_tried = false,
         }
     }
 
     pub(super) fn circuit(&self, now: Instant) -> Circuit {
         match &self.0 {
-            State::Closed { .. } => Circuit::Closed,
+            State::Closed(_) => Circuit::Closed,
             State::Open { until, .. } if now < *until => Circuit::Open { again: *until - now },
             State::Open { .. } | State::HalfOpen { .. } => Circuit::HalfOpen,
         }
     }
 }
 
-impl State {
-    fn closed() -> Self {
-        Self::Closed { row: Faults::default(), minute: None }
+impl Default for State {
+    fn default() -> Self {
+        Self::Closed(HashMap::new())
     }
+}
 
-    fn open(now: Instant, pause: Duration) -> Self {
-        Self::Open { until: now + pause, pause }
+impl State {
+    fn open(about: Function, now: Instant, pause: Duration) -> Self {
+        Self::Open { about, until: now + pause, pause }
     }
 }
 

@@ -7,12 +7,13 @@
 mod child;
 mod parent;
 
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 use wasmtime::component::Component;
 
 pub use self::child::{COMPILE, child};
-use super::{Engine, LoadError, error::is_of_system, log::one_line};
+use super::{Cost, Engine, LoadError, error::is_of_system, log::one_line};
 
 /// Where components are compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,16 +72,32 @@ pub enum CompileLimit {
     },
 }
 
-/// The component, ready to be linked.
-pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
-    let compiled = match engine.compiler {
+/// A component, ready to be linked.
+pub(super) struct Compiled {
+    pub(super) component: Component,
+    pub(super) cost: Cost,
+}
+
+/// Machine code, and the bytes of memory that it took to make it.
+#[derive(Debug)]
+pub(super) struct Code {
+    pub(super) bytes: Vec<u8>,
+    pub(super) memory: u64,
+}
+
+/// Unless `stop` is set meanwhile.
+pub(super) fn compile(engine: &Engine, bytes: &[u8], stop: &AtomicBool) -> Result<Compiled, LoadError> {
+    let mut began = Instant::now();
+    let mut memory = 0;
+    let component = match engine.compiler {
         Compiler::Here => Component::from_binary(engine.wasmtime(), bytes),
         Compiler::Child(limits) => {
             let code = {
                 let _turn = engine.compile_turn();
-                parent::compile(&limits, bytes)?
+                began = Instant::now();
+                parent::compile(&limits, bytes, stop)?
             };
-            if !matches!(wasmtime::Engine::detect_precompiled(&code), Some(wasmtime::Precompiled::Component)) {
+            if !matches!(wasmtime::Engine::detect_precompiled(&code.bytes), Some(wasmtime::Precompiled::Component)) {
                 return Err(LoadError::NoCompiler("what it answers is no machine code".into()));
             }
             #[expect(
@@ -88,16 +105,21 @@ pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadEr
                 reason = "machine code is believed: it comes from a child of this very program, which \
                                             got nothing but the component"
             )]
-            // SAFETY: `code` is what `precompile_component` of this wasmtime answered.
+            // SAFETY: it is what `precompile_component` of this wasmtime answered.
             unsafe {
-                Component::deserialize(engine.wasmtime(), code)
+                memory = code.memory;
+                Component::deserialize(engine.wasmtime(), code.bytes)
             }
         }
     };
-    compiled.map_err(|error| {
+    let component = component.map_err(|error| {
         let why = one_line(&format!("{error:#}"));
         if is_of_system(&error) { LoadError::NoCompiler(why) } else { LoadError::Compile(why) }
-    })
+    })?;
+    let code = component.image_range();
+    let code = (code.end as usize).saturating_sub(code.start as usize) as u64;
+    let cost = Cost { compile: began.elapsed(), code, compiler: memory, probe: Duration::ZERO };
+    Ok(Compiled { component, cost })
 }
 
 #[cfg(test)]

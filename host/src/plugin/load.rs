@@ -1,5 +1,6 @@
 //! From bytes to a plugin that has answered once: nothing runs before everything that can be read has been checked.
 
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use trainyard_core::contract::Description;
@@ -105,19 +106,42 @@ impl LoadError {
     }
 }
 
-/// Compiles a component and asks it what it is. Also returns what that call cost.
+/// What it took to load a plugin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// To compile it, without the wait for a turn.
+    pub compile: Duration,
+    /// To ask it what it is.
+    pub probe: Duration,
+    /// Bytes of machine code.
+    pub code: u64,
+    /// Bytes of memory of the process that compiled it; 0 where that was this one.
+    pub compiler: u64,
+}
+
+/// A component that has been asked what it is.
+pub(super) struct Probed {
+    pub(super) prepared: v0_1::Prepared,
+    pub(super) description: Description,
+    /// Of the call.
+    pub(super) outcome: Outcome,
+    pub(super) cost: Cost,
+}
+
+/// Compiles a component and asks it what it is.
 pub(super) fn load(
     engine: &Engine,
     bytes: &[u8],
     limits: &Limits,
     name: &str,
-) -> Result<(v0_1::Prepared, Description, Outcome), LoadError> {
+    stop: &AtomicBool,
+) -> Result<Probed, LoadError> {
     Cap::Bytes.allow(bytes.len() as u64)?;
     component::kind(bytes).map_err(|error| precompiled(bytes).unwrap_or(error))?;
     scan::scan(bytes)?;
     component::check(bytes)?;
-    let compiled = compile::compile(engine, bytes)?;
-    let prepared = v0_1::Prepared::new(&compiled).map_err(|error| LoadError::Mismatch(cause(&error)))?;
+    let compiled = compile::compile(engine, bytes, stop)?;
+    let prepared = v0_1::Prepared::new(&compiled.component).map_err(|error| LoadError::Mismatch(cause(&error)))?;
     let Some(room) = engine.room(limits.memory, Some(Instant::now() + PATIENCE)) else {
         return Err(LoadError::Probe(CallError::Busy));
     };
@@ -127,7 +151,8 @@ pub(super) fn load(
     let description = serde_json::from_slice(&answer);
     let description = description.map_err(|error| LoadError::Probe(CallError::HostBug(error.to_string())))?;
     description::check(&description)?;
-    Ok((prepared, description, outcome))
+    let cost = Cost { probe: outcome.time, ..compiled.cost };
+    Ok(Probed { prepared, description, outcome, cost })
 }
 
 /// Somebody may think that it is loaded faster.

@@ -1,12 +1,13 @@
 //! A loaded plugin, and the way of every call: remembered? left alone? its turn? then it runs.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use trainyard_core::contract::Description;
 
 use super::{
-    CallError, Circuit, Counters, Digest, Ending, Engine, Function, Limits, LoadError,
+    CallError, Circuit, Cost, Counters, Digest, Ending, Engine, Function, Limits, LoadError,
     breaker::Breaker,
     call::{self, Allowance},
     gate::{Gate, Pass},
@@ -24,6 +25,7 @@ pub(super) struct Loaded {
     pub(super) limits: Limits,
     memo: Memo,
     pub(super) counters: Arc<Counters>,
+    pub(super) cost: Cost,
     /// Its calls that run.
     pub(super) turns: Gate,
     /// The memory of its calls that run.
@@ -33,12 +35,13 @@ pub(super) struct Loaded {
 
 impl Loaded {
     /// Checks and compiles a component, and asks it what it is.
-    pub(super) fn load(engine: &Engine, bytes: &[u8], limits: Limits) -> Result<Self, LoadError> {
+    pub(super) fn load(engine: &Engine, bytes: &[u8], limits: Limits, stop: &AtomicBool) -> Result<Self, LoadError> {
         let digest = Digest::of(bytes);
         // Until it has told its name it logs as what it is.
-        let (prepared, description, probe) = load::load(engine, bytes, &limits, &digest.to_string())?;
+        let load::Probed { prepared, description, outcome, cost } =
+            load::load(engine, bytes, &limits, &digest.to_string(), stop)?;
         let counters = Arc::<Counters>::default();
-        counters.ran(Function::Describe, &probe);
+        counters.ran(Function::Describe, &outcome);
         Ok(Self {
             engine: engine.clone(),
             prepared,
@@ -49,6 +52,7 @@ impl Loaded {
             share: Gate::new(limits::SHARE as u64),
             limits,
             counters,
+            cost,
             breaker: Mutex::new(Breaker::new()),
         })
     }
@@ -84,7 +88,7 @@ impl Loaded {
             return self.not_run(function, CallError::Degraded { again });
         }
         let answer = run();
-        self.breaker().tell(Instant::now(), job, Ending::of(&answer).verdict());
+        self.breaker().tell(Instant::now(), function, job, Ending::of(&answer).verdict());
         answer
     }
 

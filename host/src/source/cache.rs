@@ -33,6 +33,8 @@ pub struct Cache {
     limit: u64,
     /// Names in `tmp/`.
     next: AtomicU64,
+    /// What was here when it was asked for.
+    hits: AtomicU64,
 }
 
 /// How names of what is being written end.
@@ -58,7 +60,7 @@ impl Cache {
         for path in files(&tmp)?.iter().filter(|path| path.extension().is_some_and(|end| end == PART)) {
             remove(path)?;
         }
-        Ok(Self { root: root.to_owned(), limit, next: AtomicU64::new(0) })
+        Ok(Self { root: root.to_owned(), limit, next: AtomicU64::new(0), hits: AtomicU64::new(0) })
     }
 
     /// Where it is.
@@ -79,9 +81,15 @@ impl Cache {
             remove(&path)?;
             return Ok(None);
         }
+        self.hits.fetch_add(1, Ordering::Relaxed);
         // When it was last needed. If that cannot be said it is only thrown away early.
         let _ = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
         Ok(Some(bytes))
+    }
+
+    /// How often something was here, since this was asked last.
+    pub fn new_hits(&self) -> u64 {
+        self.hits.swap(0, Ordering::Relaxed)
     }
 
     /// Keeps bytes under their own name.

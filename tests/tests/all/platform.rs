@@ -6,6 +6,7 @@ mod guide;
 mod hostile;
 mod outage;
 mod place;
+mod policy;
 mod reload;
 mod restart;
 mod story;

@@ -1,5 +1,5 @@
-//! What plugins cost and how they fare, read when somebody asks. Two versions of a plugin are one row: the label is its
-//! name.
+//! What plugins cost and how they fare, read when somebody asks. Two versions of a plugin are one row: the label is the name
+//! of the `FrameworkPlugin`, or of what the program was started with. What a stranger's plugin calls itself is no label.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ type Labels = Vec<(&'static str, String)>;
 /// Microseconds in a second.
 const MICROS: f64 = 1e6;
 
-pub(super) fn families(plugins: &[Plugin], ledger: &Ledger) -> Vec<MetricFamily> {
+pub(super) fn families(plugins: &[(String, Plugin)], ledger: &Ledger) -> Vec<MetricFamily> {
     let plugins = Named::of(plugins, ledger);
     let calls = plugins.by_function(|name, function| {
         Ending::ALL.map(|ending| {
@@ -80,12 +80,12 @@ struct Named<'a> {
 }
 
 impl<'a> Named<'a> {
-    fn of(plugins: &'a [Plugin], ledger: &Ledger) -> Self {
+    fn of(plugins: &'a [(String, Plugin)], ledger: &Ledger) -> Self {
         let mut named: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for plugin in plugins {
-            named.entry(plugin.description().name.as_str()).or_default().push(plugin);
+        for (name, plugin) in plugins {
+            named.entry(name.as_str()).or_default().push(plugin);
         }
-        let counters = plugins.iter().map(|plugin| (plugin.description().name.as_str(), plugin.counters()));
+        let counters = plugins.iter().map(|(name, plugin)| (name.as_str(), plugin.counters()));
         Self { plugins: named, counters: ledger.of(counters) }
     }
 
@@ -135,16 +135,15 @@ impl<'a> Named<'a> {
     }
 
     fn loaded(&self) -> Vec<(Labels, f64)> {
-        let all = self.plugins.values().flatten();
-        let row = |plugin: &Plugin| {
-            let description = plugin.description();
+        let all = self.plugins.iter().flat_map(|(name, plugins)| plugins.iter().map(move |plugin| (name, plugin)));
+        let row = |(name, plugin): (&&str, &&Plugin)| {
             vec![
                 ("digest", plugin.digest().to_string()),
-                ("plugin", description.name.clone()),
-                ("version", description.version.clone()),
+                ("plugin", (*name).to_owned()),
+                ("version", plugin.description().version.clone()),
             ]
         };
-        all.map(|plugin| row(plugin)).collect::<BTreeSet<_>>().into_iter().map(|row| (row, 1.0)).collect()
+        all.map(row).collect::<BTreeSet<_>>().into_iter().map(|row| (row, 1.0)).collect()
     }
 
     /// All plugins have one engine.

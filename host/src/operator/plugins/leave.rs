@@ -81,6 +81,7 @@ impl Loader {
         let others: Vec<_> = plugin.finalizers().iter().filter(|each| *each != FINALIZER).collect();
         self.patch(plugin, &json!(others)).await?;
         shelf.withdraw();
+        self.loads.has_gone(&name);
         if self.roster.withdraw(&name) {
             let _ = self.again.send(());
         }

@@ -71,7 +71,7 @@ impl Loader {
         let (None, Some(about)) = (&shelf.active, shelf.retained.first().cloned()) else { return };
         if let Some(version) = self.again(&plugin.spec, &about, shelf).await {
             let settings = plugin.spec.fitting_settings(version.plugin.description());
-            shelf.active = Some(Active { version, settings });
+            shelf.activate(Active { version, settings });
             self.serve(plugin, all, shelf).await;
         }
     }
@@ -89,7 +89,9 @@ impl Loader {
         let settings = settings.map_err(|error| failed(Failure::ready(error.reason(), error)))?;
         self.claim(plugin, version, all).map_err(failed)?;
         self.approve(plugin, version, shelf).await.map_err(failed)?;
-        shelf.activate(Active { version: version.clone(), settings });
+        if let Some(reload) = shelf.activate(Active { version: version.clone(), settings }) {
+            self.loads.reloaded(reload);
+        }
         Ok(())
     }
 

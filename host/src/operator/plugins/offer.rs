@@ -40,6 +40,9 @@ impl Loader {
             };
         }
         let approved = Some((plugin.metadata.generation, version.about.digest.clone()));
+        if self.roster.was_lost(version.about.kind_keys()) {
+            shelf.approved = None; // somebody took a definition away, or a right
+        }
         if shelf.approved == approved {
             return Ok(());
         }
@@ -146,6 +149,7 @@ fn kinds(plugin: &FrameworkPlugin, version: &Version, settings: &Value) -> Vec<A
             grants: plugin.spec.grants.clone(),
             pin: Some(version.about.digest.clone()),
             is_file: false,
+            owner: Some(plugin.name_any()),
         })
     };
     description.kinds.iter().map(kind).collect()

@@ -22,7 +22,9 @@ impl Loader {
             self.roster.retain(is_there);
             let shelves: Vec<_> = {
                 let mut shelves = lock(&self.shelves);
-                shelves.retain(|plugin, _| is_there(plugin));
+                for (plugin, _) in shelves.extract_if(|plugin, _| !is_there(plugin)) {
+                    self.loads.has_gone(&plugin);
+                }
                 shelves.values().cloned().collect()
             };
             // Who is being looked at needs no other look.

@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::Version;
 use crate::framework_plugin::{Condition, FrameworkPluginStatus, Loaded, SpecError};
+use crate::operator::metrics::State;
 use crate::plugin::{LoadError, one_line};
 use crate::source::{Fault, Source, SourceError};
 
@@ -134,6 +135,17 @@ impl Failure {
 
     pub(super) fn about(self, candidate: Loaded) -> Self {
         Self { candidate: Some(Box::new(candidate)), ..self }
+    }
+}
+
+impl Report<'_> {
+    pub(super) fn state(&self) -> State {
+        match (self.active, self.failure, &self.notice) {
+            (Some(_), None, None) => State::Ready,
+            (Some(_), ..) => State::Degraded,
+            (None, None, None) => State::Suspended,
+            (None, ..) => State::Failed,
+        }
     }
 }
 

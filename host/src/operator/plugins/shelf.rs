@@ -11,6 +11,7 @@ use trainyard_core::contract::Kind;
 use super::report::{Again, Failure};
 use super::{Loader, Plugins, SOON, Version, back_off, lock};
 use crate::framework_plugin::{FrameworkPlugin, FrameworkPluginSpec, Loaded};
+use crate::operator::metrics::Reload;
 use crate::plugin::{Digest, Limits};
 use crate::source::Freshness;
 
@@ -96,12 +97,20 @@ impl Shelf {
         self.all().map(|version| version.plugin.digest())
     }
 
-    pub(super) fn activate(&mut self, new: Active) {
-        let is_same = self.active.as_ref().is_some_and(|old| old.version.about.digest == new.version.about.digest);
-        if !is_same {
+    /// Answers what that is, if it is anything new.
+    pub(super) fn activate(&mut self, new: Active) -> Option<Reload> {
+        let digest = &new.version.about.digest;
+        let reload = match &self.active {
+            Some(old) if old.version.about.digest == *digest => None,
+            Some(_) if self.past.contains(digest) => Some(Reload::RolledBack),
+            Some(_) => Some(Reload::Replaced),
+            None => Some(Reload::Loaded),
+        };
+        if reload.is_some() {
             self.withdraw();
         }
         self.active = Some(new);
+        reload
     }
 
     /// What was active is not any more; its jobs are on it still.
@@ -191,6 +200,10 @@ impl Loader {
             Some(version) => Ok((version, Freshness::Current)),
             None => self.fetch(&plugin.spec, shelf).await,
         };
+        if let Err(failure) = &outcome {
+            self.loads.failed(&failure.reason);
+            self.loads.reloaded(Reload::Failed);
+        }
         let tried = Tried::of(key, outcome, before, Instant::now());
         let outcome = tried.outcome.clone();
         shelf.tried = Some(tried);

@@ -48,6 +48,7 @@ impl Loader {
             is_remembered: tried.is_some_and(|tried| tried.freshness == Freshness::Remembered),
             notice,
         };
+        self.loads.is(&plugin.name_any(), report.state());
         let is_written = !self.leads() || self.write(plugin, &report, &shelf.past).await;
         shelf.unwritten = if is_written { 0 } else { shelf.unwritten.saturating_add(1) };
         (!is_written).then(|| back_off(shelf.unwritten))

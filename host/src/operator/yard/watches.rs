@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::TryStreamExt as _;
 use k8s_openapi::api::core::v1::Service;
 use kube::Client;
 use kube::api::{DynamicObject, PartialObjectMeta, TypeMeta};
@@ -43,8 +43,8 @@ pub(super) struct Jobs {
     pub(super) store: Arc<Store<JobText>>,
     /// Set once all have been seen.
     pub(super) seen: flag::Receiver<bool>,
-    /// Set where the kind is not installed.
-    pub(super) absent: flag::Receiver<bool>,
+    /// The status by which they were last refused: 404 where the kind is not installed.
+    pub(super) refused: flag::Receiver<Option<u16>>,
 }
 
 impl Watches {
@@ -140,10 +140,10 @@ impl Watches {
         let store = Arc::<Store<_>>::default();
         let resource =
             ApiResource { plural: kind.kind.plural.clone(), ..api::resource(&kind.api_version(), &kind.kind.kind) };
-        let (is_absent, absent) = flag::channel(false);
-        let events = watcher(self.dynamic(&resource), watcher::Config::default()).inspect(move |event| {
-            if event.as_ref().is_err_and(|error| watch::code(error) == Some(404)) {
-                is_absent.send_replace(true);
+        let (refuse, refused) = flag::channel(None);
+        let events = watcher(self.dynamic(&resource), watcher::Config::default()).inspect_err(move |error| {
+            if let Some(code @ (403 | 404)) = watch::code(error) {
+                refuse.send_replace(Some(code));
             }
         });
         let waker = self.wakers.of(&(kind.api_version(), kind.kind.kind.clone()));
@@ -155,7 +155,7 @@ impl Watches {
         };
         let (feed, seen) = feed(&kind.kind.plural, store.clone(), &self.wakers);
         let task = self.tasks.spawn(watch::follow(events, feed, whose));
-        (Jobs { store, seen, absent }, task)
+        (Jobs { store, seen, refused }, task)
     }
 
     fn namespaced<K>(&self) -> kube::Api<K>

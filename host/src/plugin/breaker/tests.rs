@@ -16,7 +16,7 @@ fn after(calls: &[Call], second: u64) -> Circuit {
     let at = |second| start + Duration::from_secs(second);
     for &(second, job, verdict) in calls {
         assert_eq!(breaker.admit(at(second)), Ok(()), "a call at {second}");
-        breaker.tell(at(second), Digest::of(&[job]), verdict);
+        breaker.tell(at(second), Function::Plan, Digest::of(&[job]), verdict);
     }
     breaker.circuit(at(second))
 }
@@ -97,12 +97,31 @@ fn a_circuit_opens_when_a_plugin_fails_and_closes_when_it_answers() {
 fn one_call_tries_at_a_time() {
     let (mut breaker, start) = (Breaker::new(), Instant::now());
     for (_, job, verdict) in BAD {
-        breaker.tell(start, Digest::of(&[job]), verdict);
+        breaker.tell(start, Function::Plan, Digest::of(&[job]), verdict);
     }
     assert_eq!(breaker.admit(start), Err(PAUSE));
     // A call that was under way when it opened.
-    breaker.tell(start, Digest::of(&[7]), GOOD);
+    breaker.tell(start, Function::Plan, Digest::of(&[7]), GOOD);
     assert_eq!(breaker.admit(start), Err(PAUSE));
     let later = start + PAUSE;
     assert_eq!((breaker.admit(later), breaker.admit(later)), (Ok(()), Err(TRIAL)));
+}
+
+#[test]
+fn a_function_that_answers_says_nothing_of_another() {
+    let (mut breaker, start) = (Breaker::new(), Instant::now());
+    let mut call = |now, job: u8, function, verdict| {
+        assert_eq!(breaker.admit(now), Ok(()));
+        breaker.tell(now, function, Digest::of(&[job]), verdict);
+        breaker.circuit(now)
+    };
+    for job in 0..4 {
+        assert_eq!(call(start, job, Function::Validate, GOOD), Circuit::Closed);
+        assert_eq!(call(start, job, Function::Plan, FAULT), Circuit::Closed);
+    }
+    assert_eq!(call(start, 4, Function::Validate, GOOD), Circuit::Closed);
+    assert_eq!(call(start, 4, Function::Plan, FAULT), open(30));
+    let later = start + PAUSE;
+    assert_eq!(call(later, 5, Function::Validate, GOOD), Circuit::HalfOpen, "it was not about that");
+    assert_eq!(call(later, 5, Function::Plan, GOOD), Circuit::Closed);
 }

@@ -3,17 +3,21 @@
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use rustix::process::{DumpableBehavior, Signal, set_dumpable_behavior};
 
 use super::child::{COMPILE, UNFIT, header};
-use super::{CompileLimit, CompileLimits};
+use super::{Code, CompileLimit, CompileLimits};
 use crate::plugin::{LoadError, log::one_line};
 
 /// This program, even if its file has been replaced since.
 const OURSELVES: &str = "/proc/self/exe";
+/// How often it is looked how much memory it takes.
+const LOOK: Duration = Duration::from_millis(50);
 /// Bytes of what a compiler says before it fails.
 const WORDS: u64 = 4 << 10;
 
@@ -40,13 +44,15 @@ pub(super) struct Ended {
     /// It did not end by itself in time.
     pub(super) is_late: bool,
     pub(super) status: ExitStatus,
+    /// Bytes, as far as it was seen.
+    pub(super) memory: u64,
 }
 
-/// The machine code of a component.
-pub(super) fn compile(limits: &CompileLimits, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
+/// The machine code of a component. Set `stop`, and nobody wants it any more.
+pub(super) fn compile(limits: &CompileLimits, bytes: &[u8], stop: &AtomicBool) -> Result<Code, LoadError> {
     let room = fs::read_to_string(MEMORY_MAX).ok().and_then(|text| text.trim().parse().ok());
     let limits = CompileLimits { memory: share(limits.memory, room), ..*limits };
-    let ended = start().and_then(|child| watch(child, &limits, bytes));
+    let ended = start().and_then(|child| watch(child, &limits, bytes, stop));
     let ended = ended.map_err(|error| LoadError::NoCompiler(error.to_string()))?;
     judge(ended, &limits)
 }
@@ -64,7 +70,7 @@ pub(super) fn start() -> std::io::Result<Running> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map(Running)
 }
 
-fn watch(mut child: Running, limits: &CompileLimits, bytes: &[u8]) -> std::io::Result<Ended> {
+fn watch(mut child: Running, limits: &CompileLimits, bytes: &[u8], stop: &AtomicBool) -> std::io::Result<Ended> {
     let (stdin, stdout, stderr) = (child.0.stdin.take(), child.0.stdout.take(), child.0.stderr.take());
     // If a thread is refused, the child goes first: those that there are wait for its end.
     thread::scope(move |scope| {
@@ -77,13 +83,30 @@ fn watch(mut child: Running, limits: &CompileLimits, bytes: &[u8]) -> std::io::R
         let stderr_open = open.clone();
         let code = thread().spawn_scoped(scope, move || read(stdout, limits.output, open))?;
         let said = thread().spawn_scoped(scope, move || read(stderr, WORDS, stderr_open))?;
-        let is_late = ends.recv_timeout(limits.wall) == Err(RecvTimeoutError::Timeout);
+        let (until, mut memory) = (Instant::now() + limits.wall, 0);
+        let is_late = loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let waited = ends.recv_timeout(left.min(LOOK));
+            memory = high_water(child.0.id()).unwrap_or(memory);
+            match waited {
+                Err(RecvTimeoutError::Timeout) if left > LOOK && !stop.load(Relaxed) => {}
+                Err(RecvTimeoutError::Timeout) => break true,
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => break false,
+            }
+        };
         // Who has closed both is ending, and keeps its status; or it wants to stay, and does not.
         child.0.kill()?;
         let status = child.0.wait()?;
         let [code, said] = [code, said].map(|thread| thread.join().unwrap_or_default());
-        Ok(Ended { code, said: one_line(&String::from_utf8_lossy(&said)), is_late, status })
+        Ok(Ended { code, said: one_line(&String::from_utf8_lossy(&said)), is_late, status, memory })
     })
+}
+
+/// The most bytes of memory that a process has had; None once it has let go of it.
+fn high_water(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kibibytes| kibibytes << 10)
 }
 
 /// One byte more than the limit shows that there is more. `open` is dropped at the end.
@@ -95,8 +118,8 @@ fn read(from: Option<impl Read>, limit: u64, open: Sender<()>) -> Vec<u8> {
     bytes
 }
 
-pub(super) fn judge(ended: Ended, limits: &CompileLimits) -> Result<Vec<u8>, LoadError> {
-    let Ended { code, said, is_late, status } = ended;
+pub(super) fn judge(ended: Ended, limits: &CompileLimits) -> Result<Code, LoadError> {
+    let Ended { code, said, is_late, status, memory } = ended;
     let is_out_of_memory = || {
         // The words of Rust, of the system and of wasmtime.
         let words = ["memory allocation of", "Cannot allocate memory", "out of memory"];
@@ -107,7 +130,7 @@ pub(super) fn judge(ended: Ended, limits: &CompileLimits) -> Result<Vec<u8>, Loa
     } else if code.len() as u64 > limits.output {
         CompileLimit::Output { bytes: limits.output }
     } else if status.success() {
-        return Ok(code);
+        return Ok(Code { bytes: code, memory });
     } else if status.signal() == Some(Signal::XCPU.as_raw()) {
         CompileLimit::Cpu { seconds: limits.cpu }
     } else if status.code() == Some(UNFIT.into()) {

@@ -24,12 +24,19 @@ extern "C" fn answer(_: c_int, _: *const *const u8, _: *const *const u8) {
     }
 }
 
+static GO: AtomicBool = AtomicBool::new(false);
+
+/// Loops in loops: 81 KB for minutes of work.
+fn deep() -> String {
+    let loops = |depth| format!("{}(local.set 0 (local.get 499)){}", "(loop ".repeat(depth), ")".repeat(depth));
+    format!("(component (core module (func (local {}) {})))", "i32 ".repeat(500), loops(5000))
+}
+
 #[test]
 fn a_bomb_ends_with_the_limit_it_meets_and_nothing_else_does() {
     // On a machine that is busy.
     let limits = CompileLimits { wall: Duration::from_hours(1), ..CompileLimits::default() };
-    let loops = |depth| format!("{}(local.set 0 (local.get 499)){}", "(loop ".repeat(depth), ")".repeat(depth));
-    let deep = format!("(component (core module (func (local {}) {})))", "i32 ".repeat(500), loops(5000));
+    let deep = deep();
     let many = format!("(component (core module {}))", "(func)".repeat(262_144));
     for (name, text, limits, expected) in [
         (
@@ -59,14 +66,21 @@ fn a_bomb_ends_with_the_limit_it_meets_and_nothing_else_does() {
         ),
         ("no plugin, but good", &"(component)".to_owned(), limits, Ok(())),
     ] {
-        let compiled = parent::compile(&limits, &wat::parse_str(text).unwrap());
+        let compiled = parent::compile(&limits, &wat::parse_str(text).unwrap(), &GO);
         assert_eq!(compiled.map(|_| ()), expected, "{name}");
     }
     let invalid = wat::parse_str("(component (core module (func (result i32))))").unwrap();
-    match parent::compile(&limits, &invalid) {
+    match parent::compile(&limits, &invalid, &GO) {
         Err(LoadError::Compile(why)) => assert!(why.contains("type mismatch"), "{why}"),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn what_nobody_waits_for_any_more_ends() {
+    let deep = wat::parse_str(deep()).unwrap();
+    let late = parent::compile(&CompileLimits::default(), &deep, &AtomicBool::new(true)).map(|_| ());
+    assert!(matches!(late, Err(LoadError::CompileLimit(CompileLimit::Time { .. }))), "{late:?}");
 }
 
 /// With the smallest of these numbers they would still compile; with the largest, a whole interpreter does.
@@ -74,7 +88,7 @@ fn a_bomb_ends_with_the_limit_it_meets_and_nothing_else_does() {
 fn bundled_plugins_compile_in_a_sixth_of_the_memory() {
     let limits = CompileLimits { memory: 256 << 20, ..CompileLimits::default() };
     for bundled in BUNDLED {
-        let code = parent::compile(&limits, bundled.component).map(|code| code.is_empty());
+        let code = parent::compile(&limits, bundled.component, &GO).map(|code| code.bytes.is_empty());
         assert_eq!(code, Ok(false), "{}", bundled.name);
     }
 }
@@ -145,7 +159,7 @@ fn a_child_that_cannot_begin_says_nothing_of_the_component() {
         ("the component", unable, "unknown import", LoadError::Compile(String::new())),
         ("the component's size", unable, "out of memory", CompileLimit::Memory { bytes: 3 << 29 }.into()),
     ] {
-        let ended = parent::Ended { code: vec![], said: said.into(), is_late: false, status };
+        let ended = parent::Ended { code: vec![], said: said.into(), is_late: false, status, memory: 0 };
         let failed = parent::judge(ended, &CompileLimits::default()).unwrap_err();
         assert_eq!(failed.reason(), expected.reason(), "{name}");
     }

@@ -65,7 +65,7 @@ fn its_job_runs_in_a_cluster() -> Result<()> {
 
     let _operator = place.operator(&[], &plugin)?;
     place.kubectl(&["apply", "-f", JOB])?;
-    place.wait_for("ring/carousel", "Succeeded")?;
+    place.wait_for("ringjob/carousel", "Succeeded")?;
     let pods = ["leader-0", "member-0", "member-1"].map(|pod| format!("pod/carousel-{pod}"));
     place.wait_until_made(&[&pods[0], &pods[1], &pods[2], "service/carousel"])?;
     let pod = place.get("pod/carousel-member-1")?;
@@ -85,7 +85,7 @@ fn its_job_runs_in_a_cluster() -> Result<()> {
     let service = place.get("service/carousel")?;
     assert_eq!(service["spec"]["clusterIP"], "None");
     assert_eq!(service["spec"]["publishNotReadyAddresses"], true);
-    let conditions = place.conditions("ring/carousel")?;
+    let conditions = place.conditions("ringjob/carousel")?;
     let last = conditions.last().map(|last| last.each_ref().map(String::as_str));
     assert_eq!(last, Some(["Succeeded", "True", "RingJobSucceeded", "RingJob carousel is closed."]));
     Ok(())

@@ -62,7 +62,7 @@ fn the_role_grants_what_is_used_and_no_more() -> Result<()> {
     let group = format!("{}/mnist", pod_groups::name(SCHEDULER_PLUGINS));
     for (object, event, what) in [
         (group.as_str(), "ErrResourceExists", "\"PodGroup\""),
-        ("hpa/mnist", "ErrResourceExists", "\"HorizontalPodAutoscaler\""),
+        ("horizontalpodautoscaler/mnist", "ErrResourceExists", "\"HorizontalPodAutoscaler\""),
         ("pod/mnist-worker-0", "FailedCreatePod", ""),
         ("service/mnist-worker-0", "FailedCreateService", ""),
     ] {
@@ -76,7 +76,7 @@ fn the_role_grants_what_is_used_and_no_more() -> Result<()> {
     }
     place.wait("pytorchjob/mnist", "jsonpath={.status.replicaStatuses.Worker.active}=2")?;
     change(&place, "pytorchjob/mnist", &json!({"elasticPolicy": {"maxReplicas": 3}}))?;
-    place.wait("hpa/mnist", "jsonpath={.spec.maxReplicas}=3")?;
+    place.wait("horizontalpodautoscaler/mnist", "jsonpath={.spec.maxReplicas}=3")?;
     change(&place, "pytorchjob/mnist", &json!({"runPolicy": {"schedulingPolicy": {"minAvailable": 1}}}))?;
     place.wait(&group, "jsonpath={.spec.minMember}=1")?;
     change(&place, "pytorchjob/mnist", &json!({"runPolicy": {"suspend": true}}))?;

@@ -14,7 +14,7 @@ use super::place::{Place, ROLE};
 use super::story::runs;
 use crate::operator::place::text;
 
-fn start(place: &Place, name: &str) -> Result<()> {
+pub(super) fn start(place: &Place, name: &str) -> Result<()> {
     place.cluster.apply(&endless(name)?.to_string())?;
     place.cluster.kubectl(&["wait", "--for=condition=Running", &format!("ringjob/{name}"), "--timeout=60s"]).map(drop)
 }
@@ -73,7 +73,7 @@ fn what_cannot_be_had_for_the_moment_is_not_forgotten() -> Result<()> {
     // The registry is there again: the one that new jobs are for, and the one that is only known to have been.
     registry.reopen()?;
     place.wait_until_active("ring", &second)?;
-    place.cluster.kubectl(&["delete", "pod", "on-the-first-member-0"])?;
+    place.cluster.kubectl(&["delete", "pod", "on-the-first-member-0", "--wait=false"])?;
     for job in ["on-the-first", "on-the-second"] {
         place.cluster.wait_until(90, &format!("{job} to be looked after"), || {
             let pods = place.cluster.get("default", "pods")?;

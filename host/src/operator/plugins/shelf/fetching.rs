@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -15,7 +16,17 @@ use crate::operator::plugins::report::Failure;
 use crate::operator::plugins::{Loader, Plugins, Version};
 use crate::operator::roster;
 use crate::plugin::{Digest, Limits, Plugin, names};
-use crate::source::{self, Access, Cache, Demand, Fetched, Freshness, Reference, Source};
+use crate::source::{self, Access, Demand, Fetched, Freshness, Reference, Source};
+
+/// When it is dropped nobody waits any more for what is being compiled: it frees its thread.
+#[derive(Default)]
+struct Wanted(Arc<AtomicBool>);
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 impl Loader {
     pub(super) async fn fetch(
@@ -34,7 +45,9 @@ impl Loader {
         let source = spec.source(&found, self.files.as_deref()).map_err(of_spec)?;
         let (limits, demand) = (spec.limits().map_err(of_spec)?, spec.demand(&found).map_err(of_spec)?);
         let access = self.access(spec, &found).map_err(of_spec)?;
+        let began = Instant::now();
         let fetched = source::fetch(&source, &demand, &access, self.cache.as_ref(), &|_| ()).await;
+        self.loads.fetched(began.elapsed());
         let fetched = fetched.map_err(|error| Failure::of_source(&error, &source))?;
         let freshness = fetched.freshness;
         let from = provenance(&source, fetched.manifest);
@@ -67,23 +80,27 @@ impl Loader {
         let Fetched { component, digest, .. } = fetched;
         let about = Loaded { digest: digest.to_string(), bytes: Some(component.len() as u64), ..about };
         let _turn = self.turn.acquire().await; // never closed
-        let (engine, cache, began) = (self.engine.clone(), self.cache.clone(), Instant::now());
+        let (engine, cache) = (self.engine.clone(), self.cache.clone());
+        let wanted = Wanted::default();
+        let stop = wanted.0.clone();
         let loading = spawn_blocking(move || {
             if let Some(Err(error)) = cache.map(|cache| cache.put(&component)) {
                 warn!(%error, "a plugin could not be kept on disk, and may be missed after a restart");
             }
             let imports = names(&component).map(|names| names.imports.iter().map(ToString::to_string).collect());
-            (Plugin::load(&engine, &component, limits), imports.unwrap_or_default())
+            (Plugin::load_unless(&engine, &component, limits, &stop), imports.unwrap_or_default())
         });
         let (loaded, imports) = loading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        let about = Loaded { imports, ..about };
         let plugin = loaded.map_err(|error| Failure::of_load(&error).about(about.clone()))?;
-        let description = plugin.description();
+        let (description, cost) = (plugin.description(), plugin.cost());
+        self.loads.loaded(cost);
         let about = Loaded {
             name: Some(description.name.clone()),
             version: Some(description.version.clone()),
             contract: Some(crate::plugin::TRACK.to_owned()),
-            imports,
-            compile_milliseconds: u64::try_from(began.elapsed().as_millis()).ok(),
+            compiled_bytes: Some(cost.code),
+            compile_milliseconds: u64::try_from(cost.compile.as_millis()).ok(),
             kinds: description.kinds.iter().map(named).collect(),
             ..about
         };
@@ -152,11 +169,13 @@ impl Loader {
             loaded.map(|loaded| &loaded.digest).chain(&plugin.spec.digest)
         });
         let mut in_use: BTreeSet<Digest> = named.filter_map(|digest| digest.parse().ok()).collect();
-        in_use.extend(roster::plugins(&self.roster.kinds().borrow()).iter().map(Plugin::digest));
+        in_use.extend(roster::plugins(&self.roster.kinds().borrow()).iter().map(|(_, plugin)| plugin.digest()));
         in_use.extend(shelf.digests());
-        let trimmed = spawn_blocking(move || Cache::trim(&cache, &in_use)).await;
-        if let Ok(Err(error)) = trimmed {
-            warn!(%error, "the cache of plugins could not be trimmed");
+        let trimming = cache.clone();
+        match spawn_blocking(move || trimming.trim(&in_use)).await {
+            Ok(Ok(bytes)) => self.loads.cached(&cache, bytes),
+            Ok(Err(error)) => warn!(%error, "the cache of plugins could not be trimmed"),
+            Err(_) => {} // the operator ends
         }
     }
 }

@@ -25,7 +25,7 @@ fn events_tell_the_story_and_each_part_once() {
     let good = |digest| status(digest, "", loaded, fine);
     let with = |bad| status("a", "", loaded, ["True", bad]);
     let none = |reason| status("", "", ["False", reason], fine);
-    for (name, before, now, past, expected) in [
+    for (name, before, now, past, expected) in vec![
         ("the first version", None, good("a"), "", vec!["Normal Loaded"]),
         ("nothing new", Some(good("a")), good("a"), "", vec![]),
         ("another version", Some(good("a")), good("b"), "", vec!["Normal Replaced"]),

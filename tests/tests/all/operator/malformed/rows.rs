@@ -19,7 +19,7 @@ pub(super) struct Row {
 }
 
 /// What takes the place of what is at the path.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Put {
     /// This JSON.
     Json(&'static str),
@@ -343,7 +343,10 @@ pub(super) fn rows(kind: &LoadedKind) -> Vec<Row> {
     };
     let own = OWN.iter().filter(|(of, ..)| *of == kind.kind.kind);
     let own = own.map(|&(_, name, at, put, answer)| (name, at, put, answer));
-    ROWS.iter().copied().chain(own).map(|each| row(&each)).collect()
+    // As in v1 an MPIJob needs no services, and so no names for them.
+    let has_services = |at: &str, put: Put| kind.kind.port.is_some() || (at, put) != ("/metadata/name", Text(60));
+    let common = ROWS.iter().copied().filter(|&(_, at, put, _)| has_services(at, put));
+    common.chain(own).map(|each| row(&each)).collect()
 }
 
 /// With the words of a kind.
