@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 use tracing::warn;
 
 use super::{Shelf, named};
-use crate::framework_plugin::{Found, FrameworkPluginSpec, Loaded, SourceSpec, provenance};
+use crate::framework_plugin::{ConfigMapSource, Found, FrameworkPluginSpec, Loaded, SourceSpec, provenance};
 use crate::operator::plugins::report::Failure;
 use crate::operator::plugins::{Loader, Plugins, Version};
 use crate::operator::roster;
@@ -122,13 +122,26 @@ impl Loader {
             let reference: Reference = reference.parse().ok()?;
             let access = self.access_again(spec, &reference, &found);
             (Source::Oci(reference), access)
+        } else if let Some(bytes) = self.kept(digest).await {
+            (Source::ConfigMap { name: about.source.clone(), bytes }, Access::default())
         } else {
-            let cache = Arc::clone(cache?);
-            let kept = spawn_blocking(move || cache.get(digest)).await;
-            (Source::ConfigMap { name: about.source.clone(), bytes: kept.ok()?.ok()?? }, Access::default())
+            (self.in_config_map(spec, &about.source).await?, Access::default())
         };
         let fetched = source::fetch(&source, &demand, &access, cache, &|_| ()).await.ok()?;
         self.version(fetched, about.source.clone(), limits, shelf).await.ok()
+    }
+
+    async fn kept(&self, digest: Digest) -> Option<Vec<u8>> {
+        let cache = self.cache.clone()?;
+        spawn_blocking(move || cache.get(digest)).await.ok()?.ok()?
+    }
+
+    /// What is there now; whether it is what was there is to be seen.
+    async fn in_config_map(&self, spec: &FrameworkPluginSpec, from: &str) -> Option<Source> {
+        let (name, key) = from.strip_prefix("configMap ")?.split_once('/')?;
+        let source = SourceSpec::ConfigMap(ConfigMapSource { name: name.to_owned(), key: key.to_owned() });
+        let spec = FrameworkPluginSpec { source, ..spec.clone() };
+        spec.source(&self.found(&spec).await.ok()?, None).ok()
     }
 
     /// With the credentials of the spec only where they are for the same registry.
