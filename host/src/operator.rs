@@ -88,19 +88,21 @@ async fn run(options: &OperatorOptions, engine: Engine, catalog: &Catalog) -> an
     }
     let (stop, stopped) = flag::channel(false);
     let reviews = metrics.reviews.clone();
-    let admission = admission::run(options, client.clone(), roster.kinds(), reviews, is_admitting, stopped);
+    let admission = admission::run(options, client.clone(), roster.clone(), reviews, is_admitting, stopped);
     let mut admission = std::pin::pin!(admission);
     let (lead, is_leading) = flag::channel(false);
     let loads = metrics.loads.clone();
     let plugins = plugins::run(options, client.clone(), engine, roster.clone(), loads, is_leading);
     let work = async {
         plugins::reserve(options, &client, &roster).await;
-        work(options, client.clone(), roster.clone(), metrics, is_ready, lead).await
+        tokio::select! {
+            worked = work(options, client.clone(), roster.clone(), metrics, is_ready, lead) => worked,
+            () = plugins => Ok(()),
+        }
     };
     let worked = tokio::select! {
         worked = work => worked,
         failed = &mut admission => return failed,
-        () = plugins => Ok(()),
     };
     // Jobs are created until the very end.
     stop.send_replace(true);

@@ -103,8 +103,10 @@ impl Action {
                 vec![Event::normal("JobTerminated", POD_GROUP_GOES, json::text(group, "/metadata/uid")), outcome]
             }
             (Self::CreatePod { overwrites_restart_policy, keeps_scheduler, .. }, Ok(uid)) => {
-                let policy = ("SetPodTemplateRestartPolicy", RESTART_POLICY_OVERWRITTEN);
-                let scheduler = ("SetPodTemplateSchedulerName", SCHEDULER_KEPT);
+                // As v1 spells it of an `MPIJob`, whose plugin judges failures.
+                let set = if kind.replace_failed { "Set" } else { "Setted" };
+                let policy = (format!("{set}PodTemplateRestartPolicy"), RESTART_POLICY_OVERWRITTEN);
+                let scheduler = (format!("{set}PodTemplateSchedulerName"), SCHEDULER_KEPT);
                 let warnings = [(*overwrites_restart_policy, policy), (*keeps_scheduler, scheduler)];
                 let warnings = warnings.into_iter().filter(|(deserved, _)| *deserved);
                 let warnings = warnings.map(|(_, (reason, message))| Event::warning(reason, message, uid));

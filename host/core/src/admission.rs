@@ -65,7 +65,7 @@ pub fn review(
     planner: &dyn Planner,
     settings: &Value,
 ) -> Result<Answer, NotAReview> {
-    let uid = check(kind, review)?.to_owned();
+    let uid = check([&kind.group, &kind.version, &kind.kind], review)?.to_owned();
     let at = |pointer| review.pointer(pointer).filter(|value: &&Value| value.is_object());
     let (object, old) = match text(review, "/request/operation") {
         // The status and the scale are nobody's job: v1 does not look at them, either.
@@ -86,8 +86,18 @@ pub fn review(
     Ok(Answer { uid, verdict, warnings })
 }
 
-/// The uid of a review of a job of this kind.
-fn check<'a>(kind: &Kind, review: &'a Value) -> Result<&'a str, NotAReview> {
+/// Answers a review of a job whose plugin is not loaded, of that group, version and kind: whether it is valid is seen when
+/// there is a plugin, before anything is made for it.
+pub fn unread(kind: [&str; 3], review: &Value) -> Result<Answer, NotAReview> {
+    let uid = check(kind, review)?.to_owned();
+    let told = format!("the plugin of {} is not loaded for the moment: the job waits, and was not looked at", kind[2]);
+    let is_read = matches!(text(review, "/request/operation"), "CREATE" | "UPDATE")
+        && text(review, "/request/subResource").is_empty();
+    Ok(Answer { warnings: is_read.then_some(told).into_iter().collect(), ..allowed(uid) })
+}
+
+/// The uid of a review of a job of this group, version and kind.
+fn check<'a>(kind: [&str; 3], review: &'a Value) -> Result<&'a str, NotAReview> {
     let field = |pointer| text(review, pointer);
     let (api_version, found) = (field("/apiVersion"), field("/kind"));
     if (api_version, found) != ("admission.k8s.io/v1", "AdmissionReview") {
@@ -98,8 +108,9 @@ fn check<'a>(kind: &Kind, review: &'a Value) -> Result<&'a str, NotAReview> {
     }
     let [group, version, name] = ["/request/kind/group", "/request/kind/version", "/request/kind/kind"].map(field);
     let is_of_a_job = field("/request/subResource").is_empty();
-    if is_of_a_job && (group, version, name) != (&kind.group, &kind.version, &kind.kind) {
-        let expected = format!("{}/{} {}", kind.group, kind.version, kind.kind);
+    if is_of_a_job && [group, version, name] != kind {
+        let [of_group, of_version, of_name] = kind;
+        let expected = format!("{of_group}/{of_version} {of_name}");
         return Err(NotAReview::OtherKind { expected, found: format!("{group}/{version} {name}") });
     }
     Ok(field("/request/uid"))

@@ -68,6 +68,11 @@ impl<'a> Census<'a> {
         &self.types
     }
 
+    /// Whether the job has a replica type whose label says that.
+    pub fn has(&self, label: &str) -> bool {
+        self.types.iter().any(|each| each.spec.name.to_lowercase() == label)
+    }
+
     /// All pods that stand for a replica.
     pub fn pods(&self) -> impl Iterator<Item = (&Types<'a>, u32, &Arc<Pod>)> {
         self.types.iter().flat_map(|each| each.pods.iter().map(move |(index, pod)| (each, *index, pod)))

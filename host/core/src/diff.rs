@@ -1,6 +1,7 @@
 //! What has to be done so that what is there becomes what the plan wants.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -12,6 +13,7 @@ use crate::contract::{
 use crate::fill::{FillError, Filler};
 use crate::job::Job;
 use crate::json;
+use crate::label;
 use crate::observed::{Meta, Observed, Pod};
 use crate::render;
 use crate::run_policy::CleanPodPolicy;
@@ -61,7 +63,10 @@ pub fn surplus(filler: &Filler<'_>, plan: &JobPlan, census: &Census<'_>, observe
         }
     };
     let pods = census.surplus.iter().map(|pod| &pod.meta).filter(|pod| !pod.deleting);
-    let services = observed.services.iter().filter(|service| !service.deleting && !wanted.contains(&service.name));
+    // As in v1 what is of a type that was taken out of the job stays, pods and services.
+    let is_left = |service: &Meta| service.labels.get(label::REPLICA_TYPE).is_some_and(|name| !census.has(name));
+    let is_surplus = |service: &&Arc<Meta>| !service.deleting && !wanted.contains(&service.name) && !is_left(service);
+    let services = observed.services.iter().filter(is_surplus);
     let pods = pods.map(|pod| Action::DeletePod(target(pod)));
     pods.chain(services.map(|service| Action::DeleteService(target(service)))).collect()
 }

@@ -147,8 +147,10 @@ impl<'a> Pass<'a> {
             return if is_clean { self.tidy(&job) } else { self.tidy(&self.at_rest(&job)?) };
         }
         self.acknowledge();
-        // Later, a job that has become invalid behind the webhook's back (a scale to 0) goes on.
-        let is_new = self.old.condition(&ConditionType::Created).is_none();
+        // Later, a job that has become invalid behind the webhook's back (a scale to 0) goes on; but for one whose plugin
+        // could not answer.
+        let says = |condition| self.old.condition(&condition).is_some();
+        let is_new = !says(ConditionType::Created) || says(ConditionType::PluginFailed);
         if is_new && self.old.start_time.is_none() && self.observed.pods.is_empty() {
             let findings = validate::of(kind, object, None, planner, settings)?;
             if !findings.errors.is_empty() {

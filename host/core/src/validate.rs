@@ -30,8 +30,9 @@ pub fn of(
     settings: &Value,
 ) -> Result<Findings, PlannerError> {
     let mut findings = Findings { errors: common(kind, object, old), warnings: Vec::new() };
-    // The plugin gets jobs whose shape is right.
-    match Job::parse(kind, object) {
+    // The plugin gets jobs whose shape is right, but for numbers below zero: of them some have words of their own.
+    let (readable, negative) = without_negatives(kind, object);
+    match Job::parse(kind, &readable) {
         Err(error) => findings.errors.push(error),
         Ok(job) => {
             let context = job::context(object, settings);
@@ -39,6 +40,9 @@ pub fn of(
             for issue in planner.validate(&context, old.as_deref())?.into_iter().take(MOST_ISSUES) {
                 findings.add(issue);
             }
+            let has_said = |found: &FieldError| findings.errors.iter().any(|error| error.path() == found.path());
+            let unsaid: Vec<_> = negative.into_iter().filter(|found| !has_said(found)).collect();
+            findings.errors.extend(unsaid);
             if findings.errors.is_empty() {
                 findings
                     .errors
@@ -106,6 +110,23 @@ fn run_policy(policy: &Value) -> Vec<FieldError> {
     let unknown = !clean.is_empty() && CleanPodPolicy::parse(clean).is_none();
     let unknown = unknown.then(|| FieldError::not_supported(path("cleanPodPolicy"), clean, &CleanPodPolicy::NAMES));
     negative.chain(unknown).collect()
+}
+
+/// The job as if it had no replicas where it says fewer than none, and what is wrong with that.
+fn without_negatives(kind: &Kind, object: &Value) -> (Value, Vec<FieldError>) {
+    let mut object = object.clone();
+    let mut errors = Vec::new();
+    let specs = object.pointer_mut(&format!("/spec/{}", kind.replica_specs)).and_then(Value::as_object_mut);
+    for (replica_type, spec) in specs.into_iter().flatten() {
+        let Some(replicas) = spec.get_mut("replicas").filter(|replicas| replicas.as_i64().is_some_and(|n| n < 0))
+        else {
+            continue;
+        };
+        let path = format!("spec.{}[{replica_type}].replicas", kind.replica_specs);
+        errors.push(FieldError::invalid(path, replicas, "must be greater than or equal to 0"));
+        *replicas = 0.into();
+    }
+    (object, errors)
 }
 
 /// v1 takes an empty map and never looks at the job again (bug 19).
@@ -183,6 +204,10 @@ mod tests {
             (
                 errors(|job| job["spec"]["testReplicaSpecs"]["worker"] = json!({})),
                 "spec.testReplicaSpecs[worker]: Duplicate value: \"worker\"",
+            ),
+            (
+                errors(|job| job["spec"]["testReplicaSpecs"]["Worker"]["replicas"] = json!(-1)),
+                "spec.testReplicaSpecs[Worker].replicas: Invalid value: -1: must be greater than or equal to 0",
             ),
             (errors(|job| job["spec"]["runPolicy"]["backoffLimit"] = json!("x")), "spec.runPolicy: Invalid value: "),
             (

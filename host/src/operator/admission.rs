@@ -26,7 +26,7 @@ use tracing::warn;
 use self::configuration::Service;
 use self::keeper::{Keeper, Names};
 pub(super) use self::metrics::Reviews;
-use super::roster::Kinds;
+use super::roster::Roster;
 use crate::cli::OperatorOptions;
 
 /// After the API server has forbidden something: an admin may think better of it.
@@ -37,7 +37,7 @@ const FORBIDDEN: Duration = Duration::from_mins(10);
 pub(super) async fn run(
     options: &OperatorOptions,
     client: Client,
-    kinds: flag::Receiver<Arc<Kinds>>,
+    roster: Arc<Roster>,
     reviews: Reviews,
     is_ready: flag::Sender<bool>,
     stopped: flag::Receiver<bool>,
@@ -53,7 +53,7 @@ pub(super) async fn run(
     let mut keeper = Keeper::new(
         &client,
         names(options),
-        kinds.clone(),
+        roster.clone(),
         is_demanded || is_in_cluster(options),
         show,
         is_ready.clone(),
@@ -67,7 +67,7 @@ pub(super) async fn run(
             sleep(FORBIDDEN).await;
         }
     };
-    let router = review::router(kinds, reviews);
+    let router = review::router(roster, reviews);
     let serve = server::serve(options.webhook_server_port, shown, router, stopped.clone());
     tokio::select! {
         () = keep => Ok(()),

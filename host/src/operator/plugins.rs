@@ -45,6 +45,8 @@ use crate::framework_plugin::{FrameworkPlugin, Loaded};
 use crate::plugin::{Engine, Plugin};
 use crate::source::{Cache, Mirror};
 
+/// Before the API server is asked again what plugins there are.
+const UNREACHABLE: Duration = Duration::from_secs(2);
 /// Before another try where somebody has to do something elsewhere.
 const SOON: Duration = Duration::from_secs(10);
 /// The longest pause before another try of what fails and may go better.
@@ -145,14 +147,12 @@ pub(super) async fn reserve(options: &OperatorOptions, client: &Client, roster: 
         return;
     }
     let all: Api<Guarded> = Api::all(client.clone());
-    let mut failures = 0;
     let found = loop {
         match all.list(&ListParams::default()).await {
             Ok(found) => break found,
             Err(kube::Error::Api(status)) if status.code < 500 => return, // there is no such kind, or it is not for us to see
-            Err(_) => failures += 1,
+            Err(_) => tokio::time::sleep(UNREACHABLE).await,
         }
-        tokio::time::sleep(back_off(failures)).await;
     };
     for plugin in found.items.iter().filter_map(|plugin| plugin.0.as_ref().ok()) {
         let held = offer::held(plugin);

@@ -1,6 +1,8 @@
 //! Which kinds are served now, and who plans for them: what the program was started with, and what `FrameworkPlugin`s bring
 //! beside it or in its place. Controllers, admission and metrics follow.
 
+mod live_job;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,8 +10,9 @@ use serde_json::Value;
 use tokio::sync::watch as flag;
 use trainyard_core::contract::{Kind, ObjectKind};
 use trainyard_core::json::text;
-use trainyard_core::status::JobStatus;
 
+pub(super) use self::live_job::LiveJob;
+use self::live_job::has_ended;
 use super::job_text::JobText;
 use super::store::Store;
 use super::wakers::KindKey;
@@ -56,17 +59,6 @@ pub(super) struct Plans {
     takes_all: bool,
 }
 
-/// A job, as far as its plugin is concerned.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct LiveJob {
-    /// Namespace and name.
-    pub(super) name: String,
-    /// Of the plugin that planned it.
-    pub(super) digest: Option<String>,
-    /// Succeeded or failed.
-    pub(super) has_ended: bool,
-}
-
 impl Roster {
     /// With what the program was started with.
     pub(super) fn new(catalog: &Catalog) -> Self {
@@ -105,10 +97,18 @@ impl Roster {
         self.given.iter().any(|given| given.is_file && is_alike(&given.kind, kind))
     }
 
-    /// Which `FrameworkPlugin`s bring that kind, or one of its name.
+    /// Which `FrameworkPlugin`s bring that kind, or one of its name, or had it last.
     pub(super) fn owners(&self, kind: &Kind) -> Vec<String> {
-        let brings = |brought: &Brought| brought.kinds.iter().any(|each| is_alike(&each.kind, kind));
+        let key = (format!("{}/{}", kind.group, kind.version), kind.kind.clone());
+        let brings = |it: &Brought| it.held.contains(&key) || it.kinds.iter().any(|each| is_alike(&each.kind, kind));
         lock(&self.brought).iter().filter(|(_, brought)| brings(brought)).map(|(plugin, _)| plugin.clone()).collect()
+    }
+
+    /// Kinds whose plugins are not loaded, and that nobody else serves.
+    pub(super) fn held(&self) -> BTreeSet<KindKey> {
+        let served = self.kinds.borrow().clone();
+        let held = lock(&self.brought).values().flat_map(|brought| brought.held.clone()).collect::<Vec<_>>();
+        held.into_iter().filter(|kind| !served.contains_key(kind)).collect()
     }
 
     /// Whether that plugin brings a kind.
@@ -240,17 +240,6 @@ impl Plans {
     }
 }
 
-impl LiveJob {
-    pub(super) fn of(name: String, job: &Value) -> Self {
-        let digest = Some(text(job, "/status/pluginDigest").to_owned()).filter(|digest| !digest.is_empty());
-        Self { name, digest, has_ended: job.get("status").is_some_and(has_ended) }
-    }
-}
-
-fn has_ended(status: &Value) -> bool {
-    JobStatus::read(status).is_ok_and(|status| status.is_finished())
-}
-
 /// The plugins of all kinds, each once, be they of the same bytes, with the names that admins know.
 pub(super) fn plugins(kinds: &Kinds) -> Vec<(String, Plugin)> {
     let mut plugins: Vec<(String, Plugin)> = Vec::new();
@@ -266,7 +255,7 @@ pub(super) fn plugins(kinds: &Kinds) -> Vec<(String, Plugin)> {
 fn merged(given: &[Arc<LoadedKind>], brought: &BTreeMap<String, Brought>) -> Kinds {
     let is_held = |key: &KindKey| brought.values().any(|brought| brought.held.contains(key));
     let mut active: BTreeMap<_, _> = given.iter().map(|kind| (key(kind), (kind, false))).collect();
-    active.retain(|key, _| !is_held(key));
+    active.retain(|key, (kind, _)| kind.is_file || !is_held(key));
     for Brought { kinds, takes_all, .. } in brought.values() {
         active.extend(kinds.iter().map(|kind| (key(kind), (kind, *takes_all))));
     }

@@ -2,7 +2,8 @@
 //!
 //! Pure: the time is an argument. It opens when five calls of a function in a row fail, or more than half of a minute's, and
 //! for three jobs at least: a job that a plugin cannot plan is that job's trouble, however often it changes. When its pause is
-//! over one call at a time tries, until that function answers; each time a call fails, the pause doubles.
+//! over one call at a time tries; if that fails, the pause doubles. Other functions are called meanwhile: each has a circuit
+//! of its own.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -32,8 +33,8 @@ pub(super) enum Verdict {
     Unknown,
 }
 
-/// Whether a plugin is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether a plugin is called; what is worse is more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Circuit {
     /// It is.
     Closed,
@@ -46,26 +47,17 @@ pub enum Circuit {
     },
 }
 
-#[derive(Debug)]
-pub(super) struct Breaker(State);
+/// The circuits of all functions.
+#[derive(Debug, Default)]
+pub(super) struct Breaker(HashMap<Function, State>);
 
 #[derive(Debug)]
 enum State {
-    Closed(HashMap<Function, Record>),
-    /// `about` has failed.
-    Open {
-        about: Function,
-        until: Instant,
-        pause: Duration,
-    },
-    HalfOpen {
-        about: Function,
-        pause: Duration,
-        is_tried: bool,
-    },
+    Closed(Record),
+    Open { until: Instant, pause: Duration },
+    HalfOpen { pause: Duration, is_tried: bool },
 }
 
-/// Of a function: another that answers says nothing of it.
 #[derive(Debug, Default)]
 struct Record {
     row: Faults,
@@ -99,17 +91,14 @@ impl Faults {
 }
 
 impl Breaker {
-    pub(super) fn new() -> Self {
-        Self(State::default())
-    }
-
     /// Whether a call may start; if not, when to ask again. Who may start tells its [`Verdict`] when it has ended.
-    pub(super) fn admit(&mut self, now: Instant) -> Result<(), Duration> {
-        match &mut self.0 {
+    pub(super) fn admit(&mut self, now: Instant, function: Function) -> Result<(), Duration> {
+        let state = self.0.entry(function).or_default();
+        match state {
             State::Closed(_) => Ok(()),
             State::Open { until, .. } if now < *until => Err(*until - now),
-            State::Open { about, pause, .. } => {
-                self.0 = State::HalfOpen { about: *about, pause: *pause, is_tried: true };
+            State::Open { pause, .. } => {
+                *state = State::HalfOpen { pause: *pause, is_tried: true };
                 Ok(())
             }
             State::HalfOpen { is_tried: true, .. } => Err(TRIAL),
@@ -122,11 +111,11 @@ impl Breaker {
 
     /// A call of that function for that job has ended.
     pub(super) fn tell(&mut self, now: Instant, function: Function, job: Digest, verdict: Verdict) {
-        match (&mut self.0, verdict) {
+        let state = self.0.entry(function).or_default();
+        match (&mut *state, verdict) {
             // What ends while it is open was started before.
             (State::Open { .. }, _) | (State::Closed(_), Verdict::Unknown) => {}
-            (State::Closed(records), Verdict::Good | Verdict::Fault) => {
-                let Record { row, minute } = records.entry(function).or_default();
+            (State::Closed(Record { row, minute }), Verdict::Good | Verdict::Fault) => {
                 let minute = Minute::at(minute, now);
                 minute.calls += 1;
                 if verdict == Verdict::Good {
@@ -136,35 +125,38 @@ impl Breaker {
                     minute.faults.add(job);
                 }
                 if (row.count >= STREAK && row.are_many()) || minute.is_bad() {
-                    self.0 = State::open(function, now, PAUSE);
+                    *state = State::open(now, PAUSE);
                 }
             }
-            (State::HalfOpen { about, .. }, Verdict::Good) if *about == function => self.0 = State::default(),
-            (State::HalfOpen { pause, .. }, Verdict::Fault) => {
-                self.0 = State::open(function, now, (*pause * 2).min(LONGEST));
-            }
-            (State::HalfOpen { is_tried, .. }, Verdict::Good | Verdict::Unknown) => *is_tried = false,
+            (State::HalfOpen { .. }, Verdict::Good) => *state = State::default(),
+            (State::HalfOpen { pause, .. }, Verdict::Fault) => *state = State::open(now, (*pause * 2).min(LONGEST)),
+            (State::HalfOpen { is_tried, .. }, Verdict::Unknown) => *is_tried = false,
         }
     }
 
+    /// Of the function of which it is worst.
     pub(super) fn circuit(&self, now: Instant) -> Circuit {
-        match &self.0 {
-            State::Closed(_) => Circuit::Closed,
-            State::Open { until, .. } if now < *until => Circuit::Open { again: *until - now },
-            State::Open { .. } | State::HalfOpen { .. } => Circuit::HalfOpen,
-        }
+        self.0.values().map(|state| state.circuit(now)).max().unwrap_or(Circuit::Closed)
     }
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self::Closed(HashMap::new())
+        Self::Closed(Record::default())
     }
 }
 
 impl State {
-    fn open(about: Function, now: Instant, pause: Duration) -> Self {
-        Self::Open { about, until: now + pause, pause }
+    fn open(now: Instant, pause: Duration) -> Self {
+        Self::Open { until: now + pause, pause }
+    }
+
+    fn circuit(&self, now: Instant) -> Circuit {
+        match self {
+            Self::Closed(_) => Circuit::Closed,
+            Self::Open { until, .. } if now < *until => Circuit::Open { again: *until - now },
+            Self::Open { .. } | Self::HalfOpen { .. } => Circuit::HalfOpen,
+        }
     }
 }
 

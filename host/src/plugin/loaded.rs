@@ -53,7 +53,7 @@ impl Loaded {
             limits,
             counters,
             cost,
-            breaker: Mutex::new(Breaker::new()),
+            breaker: Mutex::new(Breaker::default()),
         })
     }
 
@@ -83,7 +83,7 @@ impl Loaded {
 
     /// The answer of `run`, unless the plugin has failed too often.
     fn guarded(&self, function: Function, job: Digest, run: impl FnOnce() -> Answer) -> Answer {
-        let admitted = self.breaker().admit(Instant::now());
+        let admitted = self.breaker().admit(Instant::now(), function);
         if let Err(again) = admitted {
             return self.not_run(function, CallError::Degraded { again });
         }

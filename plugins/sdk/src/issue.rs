@@ -4,7 +4,7 @@
 
 use std::ops::RangeInclusive;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::types::{Problem, Severity};
 use crate::{Issue, Job};
@@ -39,9 +39,9 @@ fn error(path: impl Into<String>, problem: Problem, detail: impl Into<String>) -
     Issue { severity: Severity::Error, path: path.into(), problem, detail: detail.into() }
 }
 
-/// A job has replica specs; v1 takes an empty map and never looks at the job again.
+/// A job has replica specs. An empty map the host refuses, of every kind.
 pub fn replica_map(job: &Job) -> Option<Issue> {
-    let missing = job.replica_map().is_none_or(Map::is_empty);
+    let missing = job.replica_map().is_none();
     missing.then(|| required(format!("spec.{}", job.kind().replica_specs), "must be required"))
 }
 

@@ -150,7 +150,7 @@ fn each_rule_is_told_as_v1_tells_it() {
     for (object, expected) in [
         (job(&[(WORKER, 2)]), vec![]),
         (job(&[(WORKER, 0), ("worker-of-mine", 1)]), vec![]),
-        (job(&[]), vec![none.into()]),
+        (job(&[]), vec![]), // the host sees to that
         (changed(job(&[]), |spec| *spec = json!({})), vec![none.into()]),
         (job(&[(CHIEF, 1), (MASTER, 1)]), vec![two.into()]),
         (with(json!([])), vec![containers(": Required value: must be specified"), unnamed.clone()]),

@@ -56,6 +56,9 @@ fn of_what_the_operator_did() {
         assert_eq!(carried_out(kind, &action), expected, "{action:?}");
     }
     assert_eq!(carried_out(&plain, &created(true, true))[0], overwritten);
+    let judged = Kind { replace_failed: false, ..fixture::kind() };
+    let spelt = overwritten.map(|event| event.replace(" SetPod", " SettedPod"));
+    assert_eq!(carried_out(&judged, &created(true, true))[0], spelt, "as of an `MPIJob` in v1");
     let terminated = "Normal JobTerminated: Job has been terminated. Deleting PodGroup";
     let deleted = [
         vec![terminated, "Normal SuccessfulDeletePodGroup: Deleted PodGroup: p"],

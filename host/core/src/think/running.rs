@@ -102,7 +102,7 @@ impl Pass<'_> {
                 ReplicaStatus { active: total.active, succeeded: total.succeeded, failed: total.failed, selector },
             )
         };
-        self.status.replica_statuses = census.types().iter().map(count).collect();
+        self.status.replica_statuses.extend(census.types().iter().map(count));
         let more = self.status.failed_pods().saturating_sub(self.old.failed_pods());
         self.thought.counts.extend((more > 0).then_some(Count::FailedPods(more)));
         if kind.replace_failed {

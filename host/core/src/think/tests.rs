@@ -10,6 +10,7 @@ use crate::contract::{
 };
 use crate::fixture::{self, Scripted, at, pod, seen};
 use crate::grants::Grants;
+use crate::label;
 use crate::observed::{ContainerStatus, Meta, Pod};
 
 fn pass(planner: &Scripted, object: &Value, observed: &Observed) -> Thought {
@@ -178,6 +179,18 @@ fn an_invalid_job_fails_before_anything_is_made() {
         spec.testReplicaSpecs[Worker].replicas: Invalid value: -1: must be an integer from 0 to 10000";
     assert_eq!((events(&thought), actions(&thought)), (vec![text.to_owned()], vec![]));
     assert_eq!(thought.counts, [Count::Created, Count::Failed]);
+}
+
+#[test]
+fn a_job_that_its_plugin_could_not_look_at_is_looked_at_when_it_can() {
+    let broken = Scripted { plan: Some(fixture::plan(vec![fixture::replica("Nobody")])), ..scripted() };
+    let mut job = fixture::job();
+    let stood_still = pass(&broken, &job, &seen(0, vec![])).status.unwrap();
+    assert!(stood_still.condition(&ConditionType::PluginFailed).is_some());
+    job = with_status(&job, stood_still);
+    job["spec"]["runPolicy"] = json!({"cleanPodPolicy": "Sometimes"});
+    let thought = pass(&scripted(), &job, &seen(1, vec![]));
+    assert_eq!(conditions(&thought).last().unwrap(), "Failed=True TestJobFailedValidation");
 }
 
 /// A scale subresource asks nobody.
@@ -654,6 +667,23 @@ fn scaling_down_takes_the_highest() {
     job["spec"]["testReplicaSpecs"]["Worker"]["replicas"] = 1.into();
     let thought = pass(&scripted(), &job, &with_services(seen(5, all("Running"))));
     assert_eq!(actions(&thought), [["-pod train-worker-1", "-service train-worker-1"]]);
+}
+
+/// As in v1.
+#[test]
+fn what_is_of_a_type_that_was_taken_out_of_the_job_stays() {
+    let planner = Scripted { plan: Some(fixture::plan(vec![fixture::replica("Master")])), ..scripted() };
+    let mut observed = with_services(seen(5, all("Running")));
+    for service in &mut observed.services {
+        let replica_type = if service.name.contains("master") { "master" } else { "worker" };
+        Arc::make_mut(service).labels.insert(label::REPLICA_TYPE.into(), replica_type.into());
+    }
+    let mut job = with_status(&started(json!({})), pass(&scripted(), &started(json!({})), &observed).status.unwrap());
+    job["spec"]["testReplicaSpecs"].as_object_mut().unwrap().remove("Worker");
+    observed.now = at(6);
+    observed.pods.retain(|pod| pod.meta.name != "train-worker-1");
+    let thought = pass(&planner, &job, &observed);
+    assert_eq!((actions(&thought), &thought.status), (vec![], &None), "its counts stay, too");
 }
 
 #[test]

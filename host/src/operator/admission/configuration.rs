@@ -39,10 +39,9 @@ pub(super) struct Service {
 
 impl Hook {
     pub(super) fn of(kind: &Kind) -> Self {
-        let name = kind.kind.to_lowercase();
         Self {
-            path: format!("/validate-{}-{}-{name}", kind.group.replace('.', "-"), kind.version),
-            name: format!("validator.{name}.training-operator.{}", kind.group),
+            path: path(&kind.group, &kind.version, &kind.kind),
+            name: name(&kind.group, &kind.kind),
             group: kind.group.clone(),
             version: kind.version.clone(),
             plural: kind.plural.clone(),
@@ -64,6 +63,16 @@ impl Hook {
             "admissionReviewVersions": ["v1"],
         })
     }
+}
+
+/// Of the webhook of a kind.
+pub(super) fn name(group: &str, kind: &str) -> String {
+    format!("validator.{}.training-operator.{group}", kind.to_lowercase())
+}
+
+/// At which reviews of a kind are asked for.
+pub(super) fn path(group: &str, version: &str, kind: &str) -> String {
+    format!("/validate-{}-{version}-{}", group.replace('.', "-"), kind.to_lowercase())
 }
 
 /// The webhooks that should be there, given those that are.

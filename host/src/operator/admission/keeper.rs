@@ -24,7 +24,7 @@ use super::object::{self, Forbidden, Seen, newer, next};
 use super::secret::{self, SecretError};
 use super::switch::{self, Switch};
 use crate::operator::api::resource;
-use crate::operator::roster::Kinds;
+use crate::operator::roster::{Kinds, Roster};
 
 /// How often it is looked whether the certificate is still good enough, as in v1.
 const CHECK: Duration = Duration::from_hours(12);
@@ -43,9 +43,10 @@ pub(super) struct Names {
 /// The keeper of one operator's admission.
 pub(super) struct Keeper {
     names: Names,
+    roster: Arc<Roster>,
     kinds: flag::Receiver<Arc<Kinds>>,
     hooks: Vec<Hook>,
-    /// Webhooks of kinds that are not served any more.
+    /// Webhooks of kinds that are not served any more, until they are taken out of the configuration.
     retired: BTreeSet<String>,
     /// Whether there is admission where nobody has installed its configuration.
     installs: bool,
@@ -74,11 +75,12 @@ impl Keeper {
     pub(super) fn new(
         client: &Client,
         names: Names,
-        kinds: flag::Receiver<Arc<Kinds>>,
+        roster: Arc<Roster>,
         installs: bool,
         shown: flag::Sender<Option<Arc<Certificate>>>,
         is_ready: flag::Sender<bool>,
     ) -> Self {
+        let kinds = roster.kinds();
         let hooks = hooks(&kinds.borrow());
         Self {
             secrets: Api::namespaced(client.clone(), &names.service.namespace),
@@ -86,6 +88,7 @@ impl Keeper {
             names,
             hooks,
             kinds,
+            roster,
             retired: BTreeSet::new(),
             installs,
             secret: None,
@@ -136,11 +139,16 @@ impl Keeper {
         }
     }
 
+    /// The entry of a kind whose plugin is not loaded for the moment stays: it may be what an admin made of it, and another
+    /// replica may have the plugin.
     fn change_hooks(&mut self) {
         let hooks = hooks(&self.kinds.borrow_and_update());
+        let held = self.roster.held();
+        let held = held.iter().filter_map(|(api_version, kind)| Some((api_version.split_once('/')?.0, kind)));
+        let held: BTreeSet<_> = held.map(|(group, kind)| configuration::name(group, kind)).collect();
         let gone = self.hooks.iter().map(|hook| hook.name.clone());
         self.retired.extend(gone);
-        self.retired.retain(|name| !hooks.iter().any(|hook| hook.name == *name));
+        self.retired.retain(|name| !held.contains(name) && !hooks.iter().any(|hook| hook.name == *name));
         self.hooks = hooks;
     }
 
@@ -203,6 +211,7 @@ impl Keeper {
         let mut wanted = configuration::webhooks(before, &self.hooks, &self.clients, &self.names.service, bundle);
         wanted.retain(|webhook| !self.retired.contains(text(webhook, "/name")));
         if wanted == before {
+            self.retired.clear(); // what comes after is of somebody who serves it
             return Ok(());
         }
         let new = || DynamicObject::new(configuration::NAME, &kind());
@@ -212,6 +221,7 @@ impl Keeper {
         let stored = stored.map_err(|source| KeepError::NotWritten { what: "webhook configuration", source })?;
         info!(configuration = configuration::NAME, webhooks = self.hooks.len(), "stored the webhook configuration");
         self.configuration = Some(Some(stored));
+        self.retired.clear();
         Ok(())
     }
 

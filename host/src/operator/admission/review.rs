@@ -10,17 +10,17 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use serde_json::Value;
-use tokio::sync::{Semaphore, watch as flag};
+use tokio::sync::Semaphore;
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 use trainyard_core::admission::{self, NotAReview, Verdict};
 use trainyard_core::json::text;
 
-use super::configuration::Hook;
+use super::configuration::{self, Hook};
 use super::metrics::Reviews;
 use crate::catalog::LoadedKind;
-use crate::operator::roster::{Kinds, Plans};
+use crate::operator::roster::{Plans, Roster};
 
 /// As in controller-runtime: the old object and the new one, of 3 MiB at most each, and something around them.
 const MAX_BYTES: usize = 7 << 20;
@@ -32,9 +32,17 @@ const AT_ONCE: usize = 4;
 
 /// Who reviews jobs, of whatever kinds there are now.
 struct Reviewer {
-    kinds: flag::Receiver<Arc<Kinds>>,
+    roster: Arc<Roster>,
     reviews: Reviews,
     turns: Turns,
+}
+
+/// What is at a path.
+enum Path {
+    /// A kind, and who plans for its jobs.
+    Served(Arc<Plans>),
+    /// A kind whose plugin is not loaded: its group, version and name.
+    Held([String; 3]),
 }
 
 /// Of each kind, by its path.
@@ -42,13 +50,13 @@ struct Reviewer {
 struct Turns(Mutex<BTreeMap<String, Arc<Semaphore>>>);
 
 /// The paths of all kinds.
-pub(super) fn router(kinds: flag::Receiver<Arc<Kinds>>, reviews: Reviews) -> axum::Router {
-    let reviewer = Reviewer { kinds, reviews, turns: Turns::default() };
+pub(super) fn router(roster: Arc<Roster>, reviews: Reviews) -> axum::Router {
+    let reviewer = Reviewer { roster, reviews, turns: Turns::default() };
     axum::Router::new().fallback(post(answer)).with_state(Arc::new(reviewer))
 }
 
 async fn answer(State(reviewer): State<Arc<Reviewer>>, uri: Uri, body: Body) -> Response {
-    let Some(plans) = reviewer.plans(uri.path()) else {
+    let Some(path) = reviewer.path(uri.path()) else {
         return no(StatusCode::NOT_FOUND, &format!("no plugin that is loaded reviews {}", uri.path()));
     };
     let body = match timeout(MAX_WAIT, to_bytes(body, MAX_BYTES)).await {
@@ -63,7 +71,7 @@ async fn answer(State(reviewer): State<Arc<Reviewer>>, uri: Uri, body: Body) -> 
     block_in_place(|| {
         reviewer.reviews.count(uri.path(), || {
             let response = match serde_json::from_slice(&body) {
-                Ok(review) => answered(&plans, &review),
+                Ok(review) => answered(&path, &review),
                 Err(error) => no(StatusCode::BAD_REQUEST, &format!("the body is not JSON: {error}")),
             };
             (response.status().as_u16(), response)
@@ -72,9 +80,17 @@ async fn answer(State(reviewer): State<Arc<Reviewer>>, uri: Uri, body: Body) -> 
 }
 
 impl Reviewer {
-    fn plans(&self, path: &str) -> Option<Arc<Plans>> {
-        let kinds = self.kinds.borrow();
-        kinds.values().find(|plans| Hook::of(&plans.active.kind).path == path).cloned()
+    fn path(&self, path: &str) -> Option<Path> {
+        let kinds = self.roster.kinds();
+        let served = kinds.borrow().values().find(|plans| Hook::of(&plans.active.kind).path == path).cloned();
+        let held = || {
+            self.roster.held().into_iter().find_map(|(api_version, kind)| {
+                let (group, version) = api_version.split_once('/')?;
+                let is_here = configuration::path(group, version, &kind) == path;
+                is_here.then(|| [group.to_owned(), version.to_owned(), kind])
+            })
+        };
+        served.map(Path::Served).or_else(|| held().map(Path::Held))
     }
 }
 
@@ -88,10 +104,15 @@ impl Turns {
 }
 
 /// A job is reviewed by the version that planned it, if that is loaded.
-fn answered(plans: &Plans, review: &Value) -> Response {
-    let job = review.pointer("/request/object").unwrap_or(&Value::Null);
-    let LoadedKind { kind, plugin, settings, .. } = &**plans.of(job).unwrap_or(&plans.active);
-    let answer = admission::review(kind, review, &plugin.description().name, plugin, settings);
+fn answered(path: &Path, review: &Value) -> Response {
+    let answer = match path {
+        Path::Served(plans) => {
+            let job = review.pointer("/request/object").unwrap_or(&Value::Null);
+            let LoadedKind { kind, plugin, settings, .. } = &**plans.of(job).unwrap_or(&plans.active);
+            admission::review(kind, review, &plugin.description().name, plugin, settings)
+        }
+        Path::Held(kind) => admission::unread(kind.each_ref().map(String::as_str), review),
+    };
     let answer = match answer {
         Ok(answer) => answer,
         Err(error @ (NotAReview::OtherType { .. } | NotAReview::Missing(_) | NotAReview::OtherKind { .. })) => {
@@ -99,7 +120,7 @@ fn answered(plans: &Plans, review: &Value) -> Response {
         }
     };
     let job = format_args!("{}/{}", text(review, "/request/namespace"), text(review, "/request/name")).to_string();
-    let kind = &kind.kind;
+    let kind = text(review, "/request/kind/kind");
     match &answer.verdict {
         Verdict::Allowed => debug!(job, kind, "allowed"),
         Verdict::Denied(why) => info!(job, kind, why, "refused"),
@@ -123,7 +144,7 @@ mod tests {
     use super::*;
     use crate::catalog::{Catalog, Needs};
     use crate::operator::metrics::Page;
-    use crate::operator::roster::Roster;
+    use crate::operator::roster::Brought;
     use crate::plugin::{Compiler, Engine};
 
     #[tokio::test(flavor = "multi_thread")]
@@ -132,8 +153,9 @@ mod tests {
         let catalog = Catalog::load(&engine, &[], &[], &Needs::All).unwrap();
         let kind = catalog.kinds()[0].clone();
         let uri: Uri = Hook::of(&kind.kind).path.parse().unwrap();
+        let key = (kind.api_version(), kind.kind.kind.clone());
         let reviewer = Arc::new(Reviewer {
-            kinds: Roster::new(&catalog).kinds(),
+            roster: Arc::new(Roster::new(&catalog)),
             reviews: Reviews::new(&Page::default()),
             turns: Turns::default(),
         });
@@ -154,6 +176,12 @@ mod tests {
             let text = String::from_utf8(text.into()).unwrap();
             assert!(text.contains(expected), "{name}: {text}");
         }
+        reviewer.roster.offer("p", Brought { held: [key.clone()].into(), ..Brought::default() });
+        let response = answer(State(reviewer.clone()), uri, Body::from(review.to_string())).await;
+        let text = to_bytes(response.into_body(), MAX_BYTES).await.unwrap();
+        let answer_of = serde_json::from_slice::<Value>(&text).unwrap();
+        assert_eq!(answer_of["response"]["allowed"], true, "its plugin is not loaded: {answer_of}");
+        assert!(answer_of["response"]["warnings"][0].as_str().unwrap().contains("is not loaded for the moment"));
         let elsewhere = answer(State(reviewer), "/validate-nothing".parse().unwrap(), Body::empty()).await;
         assert_eq!(elsewhere.status(), 404);
     }

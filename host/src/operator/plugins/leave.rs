@@ -12,8 +12,9 @@ use tracing::info;
 use super::report::Failure;
 use super::shelf::Shelf;
 use super::{Loader, Plugins};
-use crate::framework_plugin::{Definitions, FrameworkPlugin, FrameworkPluginStatus};
+use crate::framework_plugin::{Definitions, FrameworkPlugin, FrameworkPluginStatus, Loaded, kind_key};
 use crate::operator::roster::LiveJob;
+use crate::operator::wakers::KindKey;
 
 /// Keeps a plugin there as long as jobs need it.
 const FINALIZER: &str = "trainyard.dev/jobs";
@@ -74,7 +75,7 @@ impl Loader {
     async fn go(&self, plugin: &FrameworkPlugin, shelf: &mut Shelf) -> kube::Result<()> {
         let name = plugin.name_any();
         if plugin.spec.definitions == Definitions::Delete {
-            for resource in self.resources(plugin).await? {
+            for resource in self.resources(&kinds(plugin)).await? {
                 self.definitions.delete(&format!("{}.{}", resource.plural, resource.group), &name).await?;
             }
         }
@@ -90,26 +91,26 @@ impl Loader {
 
     /// Jobs that need the plugin; None while the jobs have not been seen.
     async fn users(&self, plugin: &FrameworkPlugin) -> kube::Result<Option<Vec<String>>> {
+        let Some(jobs) = self.jobs_of(&kinds(plugin)).await? else { return Ok(None) };
+        let needs = jobs.into_iter().filter(|job| job.digest.is_some() && !job.has_ended);
+        Ok(Some(needs.map(|job| job.name).collect()))
+    }
+
+    /// The jobs of these kinds; None while they have not been seen. The API server is asked for those of kinds that nobody
+    /// serves, for their plugin is suspended, or cannot be loaded: nobody watches them.
+    pub(super) async fn jobs_of(&self, kinds: &BTreeSet<KindKey>) -> kube::Result<Option<Vec<LiveJob>>> {
+        let served = self.roster.kinds().borrow().clone();
+        let (served, strange): (BTreeSet<_>, BTreeSet<_>) =
+            kinds.iter().cloned().partition(|kind| served.contains_key(kind));
         let mut jobs = Vec::new();
-        let mut strange = BTreeSet::new();
-        for (api_version, kind) in kinds(plugin) {
-            if !self.roster.kinds().borrow().contains_key(&(api_version.to_owned(), kind.to_owned())) {
-                strange.insert((api_version, kind));
-                continue;
-            }
+        for (api_version, kind) in &served {
             let Some(found) = self.roster.jobs(api_version, kind) else { return Ok(None) };
             jobs.extend(found);
         }
-        // Nobody serves them, for the plugin is suspended, or cannot be loaded: nobody watches their jobs.
-        if !strange.is_empty() {
-            for resource in self.resources(plugin).await? {
-                if strange.contains(&(resource.api_version.as_str(), resource.kind.as_str())) {
-                    jobs.extend(self.list(&resource).await?);
-                }
-            }
+        for resource in self.resources(&strange).await? {
+            jobs.extend(self.list(&resource).await?);
         }
-        let needs = jobs.into_iter().filter(|job| job.digest.is_some() && !job.has_ended);
-        Ok(Some(needs.map(|job| job.name).collect()))
+        Ok(Some(jobs))
     }
 
     async fn list(&self, resource: &ApiResource) -> kube::Result<Vec<LiveJob>> {
@@ -129,10 +130,10 @@ impl Loader {
         }
     }
 
-    /// Where the jobs of the plugin's kinds are, as far as their definitions are installed.
-    async fn resources(&self, plugin: &FrameworkPlugin) -> kube::Result<Vec<ApiResource>> {
+    /// Where the jobs of these kinds are, as far as their definitions are installed.
+    async fn resources(&self, kinds: &BTreeSet<KindKey>) -> kube::Result<Vec<ApiResource>> {
         let mut resources = Vec::new();
-        for (api_version, kind) in kinds(plugin) {
+        for (api_version, kind) in kinds {
             let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
             let kind = GroupVersionKind::gvk(group, version, kind);
             match kube::discovery::pinned_kind(&self.client, &kind).await {
@@ -150,11 +151,11 @@ fn is_held(plugin: &FrameworkPlugin) -> bool {
     plugin.finalizers().iter().any(|each| each == FINALIZER)
 }
 
-/// All that a version of it runs the jobs of, or has run: `example.com/v1` and `RingJob`.
-fn kinds(plugin: &FrameworkPlugin) -> BTreeSet<(&str, &str)> {
+/// All that a version of it runs the jobs of, or has run.
+fn kinds(plugin: &FrameworkPlugin) -> BTreeSet<KindKey> {
     let Some(FrameworkPluginStatus { kinds, retained, .. }) = &plugin.status else { return BTreeSet::new() };
-    let kinds = kinds.iter().chain(retained.iter().flat_map(|loaded| &loaded.kinds));
-    kinds.filter_map(|kind| kind.split_once(' ')).collect()
+    let kinds = kinds.iter().filter_map(|kind| kind_key(kind));
+    kinds.chain(retained.iter().flat_map(Loaded::kind_keys)).collect()
 }
 
 fn in_use(users: &[String]) -> String {

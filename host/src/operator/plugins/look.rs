@@ -56,14 +56,22 @@ impl Loader {
             Ok(version) => self.promote(plugin, &version, all, shelf).await.err(),
             Err(failure) => Some(failure),
         };
+        let mut lacking = None;
         if failure.is_some() {
             self.restore(plugin, all, shelf).await;
+            lacking = self.approve_active(plugin, shelf).await.err();
         }
         let lost = self.serve(plugin, all, shelf).await;
         if shelf.active.is_none() {
             self.withdraw(plugin, shelf);
         }
-        lost.or(failure)
+        lost.or(lacking).or(failure)
+    }
+
+    /// What goes on although something else is wanted needs what it needs all the same.
+    async fn approve_active(&self, plugin: &FrameworkPlugin, shelf: &mut Shelf) -> Result<(), Failure> {
+        let Some(Active { version, .. }) = shelf.active.clone().filter(|_| self.leads()) else { return Ok(()) };
+        self.approve(plugin, &version, shelf).await.map_err(|failure| failure.about(version.about))
     }
 
     /// Where nothing is active: what was so last.

@@ -14,7 +14,7 @@ use super::{Loader, Version};
 use crate::catalog::LoadedKind;
 use crate::framework_plugin::{FrameworkPlugin, FrameworkPluginSpec, Loaded, UpgradePolicy, kind_key};
 use crate::operator::permissions;
-use crate::operator::roster::Brought;
+use crate::operator::roster::{Brought, LiveJob};
 use crate::operator::wakers::KindKey;
 
 /// How long new jobs wait for what plans older ones, when an operator has just begun.
@@ -90,29 +90,35 @@ impl Loader {
         }
     }
 
-    /// Digests that jobs of these kinds are on, or wait for; None as long as the jobs have not been seen.
-    pub(super) fn digests(&self, kinds: &BTreeSet<KindKey>) -> Option<BTreeSet<String>> {
-        let jobs = kinds.iter().map(|(api_version, kind)| self.roster.jobs(api_version, kind));
-        let jobs: Option<Vec<_>> = jobs.collect();
-        let live = jobs?.into_iter().flatten().filter(|job| !job.has_ended).filter_map(|job| job.digest);
-        let missing = self.roster.missing().borrow().clone();
-        let awaited = missing.into_iter().filter(|(kind, _)| kinds.contains(kind)).map(|(_, digest)| digest);
-        Some(live.chain(awaited).collect())
+    /// Which of the versions that are retained no job is on any more, as far as that is known without asking anybody.
+    pub(super) fn idle(&self, policy: UpgradePolicy, active: &Version, retained: &[Loaded]) -> BTreeSet<String> {
+        let is_idle = |about: &&Loaded| {
+            let kinds = kinds_of(policy, active, about);
+            let jobs: Option<Vec<_>> = kinds.iter().map(|(version, kind)| self.roster.jobs(version, kind)).collect();
+            jobs.is_some_and(|jobs| !digests(jobs.into_iter().flatten()).contains(&about.digest))
+        };
+        retained.iter().filter(is_idle).map(|about| about.digest.clone()).collect()
     }
 
     /// Keeps the versions that jobs are on, be they loaded or not, and forgets the others.
     async fn retain(&self, plugin: &FrameworkPlugin, active: &Version, shelf: &mut Shelf) {
         shelf.retained.retain(|about| about.digest != active.about.digest);
-        let mut kinds: BTreeSet<_> = shelf.retained.iter().flat_map(Loaded::kind_keys).collect();
-        let own: BTreeSet<_> = active.about.kind_keys().collect();
-        match plugin.spec.upgrade_policy {
-            UpgradePolicy::NewJobs => kinds.extend(own),
-            UpgradePolicy::Immediate => kinds.retain(|kind| !own.contains(kind)),
+        if !self.roster.has(&plugin.name_any()) {
+            return; // nobody has seen its jobs yet
         }
-        let Some(mut needed) = self.digests(&kinds) else { return };
-        shelf.retained.retain(|about| needed.contains(&about.digest));
-        needed.retain(|digest| *digest != active.about.digest && shelf.retained.iter().all(|it| it.digest != *digest));
-        for digest in needed {
+        let (mut kept, mut named) = (Vec::new(), BTreeSet::new());
+        let none = Loaded::default(); // of the active version's own kinds
+        for about in shelf.retained.iter().chain([&none]) {
+            let jobs = self.jobs_of(&kinds_of(plugin.spec.upgrade_policy, active, about)).await;
+            let needed = jobs.ok().flatten().map(|jobs| digests(jobs.into_iter()));
+            if needed.as_ref().is_none_or(|needed| needed.contains(&about.digest)) && !about.digest.is_empty() {
+                kept.push(about.clone());
+            }
+            named.extend(needed.into_iter().flatten());
+        }
+        named.retain(|digest| *digest != active.about.digest && shelf.retained.iter().all(|it| it.digest != *digest));
+        shelf.retained = kept;
+        for digest in named {
             // The operator ended before it could write down what it had loaded. A job names it: that it is of this very
             // plugin has to be seen.
             let about = Loaded { digest, source: "cache".into(), ..Loaded::default() };
@@ -131,6 +137,20 @@ impl Loader {
             shelf.former.extend(version);
         }
     }
+}
+
+/// Of which kinds jobs may be on a version that was active: its own, and whatever took their place.
+fn kinds_of(policy: UpgradePolicy, active: &Version, about: &Loaded) -> BTreeSet<KindKey> {
+    let own: BTreeSet<_> = active.about.kind_keys().collect();
+    match policy {
+        UpgradePolicy::NewJobs => about.kind_keys().chain(own).collect(),
+        UpgradePolicy::Immediate => about.kind_keys().filter(|kind| !own.contains(kind)).collect(),
+    }
+}
+
+/// What jobs are on that have not ended.
+fn digests(jobs: impl Iterator<Item = LiveJob>) -> BTreeSet<String> {
+    jobs.filter(|job| !job.has_ended).filter_map(|job| job.digest).collect()
 }
 
 /// What a plugin has, loaded or not.

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::shelf::Shelf;
 use super::{Loader, Plugins, lock, of};
-use crate::framework_plugin::Loaded;
 use crate::plugin::Circuit;
 
 const PULSE: Duration = Duration::from_secs(10);
@@ -38,11 +37,7 @@ impl Loader {
 
     fn is_stale(&self, shelf: &Shelf) -> bool {
         let Some(active) = &shelf.active else { return false };
-        let kinds = || shelf.retained.iter().chain([&active.version.about]).flat_map(Loaded::kind_keys).collect();
-        let is_idle = !shelf.retained.is_empty()
-            && self
-                .digests(&kinds())
-                .is_some_and(|needed| shelf.retained.iter().any(|about| !needed.contains(&about.digest)));
+        let is_idle = !self.idle(shelf.policy, &active.version, &shelf.retained).is_empty();
         is_idle || shelf.is_left_alone() != shelf.told_left_alone
     }
 }
@@ -50,6 +45,6 @@ impl Loader {
 impl Shelf {
     /// Whether the active version fails too often to be called.
     pub(super) fn is_left_alone(&self) -> bool {
-        self.active.as_ref().is_some_and(|active| active.version.plugin.circuit() != Circuit::Closed)
+        self.active.as_ref().is_some_and(|active| matches!(active.version.plugin.circuit(), Circuit::Open { .. }))
     }
 }

@@ -10,7 +10,7 @@ use trainyard_core::contract::Kind;
 
 use super::report::{Again, Failure};
 use super::{Loader, Plugins, SOON, Version, back_off, lock};
-use crate::framework_plugin::{FrameworkPlugin, FrameworkPluginSpec, Loaded};
+use crate::framework_plugin::{FrameworkPlugin, FrameworkPluginSpec, FrameworkPluginStatus, Loaded, UpgradePolicy};
 use crate::operator::metrics::Reload;
 use crate::plugin::{Digest, Limits};
 use crate::source::Freshness;
@@ -32,6 +32,8 @@ pub(super) struct Shelf {
     pub(super) retained: Vec<Loaded>,
     /// Digests of those that could not be had.
     absent: BTreeMap<String, Absent>,
+    /// Which jobs a new version takes.
+    pub(super) policy: UpgradePolicy,
     /// Of which plugin all this is: its uid and generation.
     of: (Option<String>, Option<i64>),
     /// Whether it is ours to say what is retained.
@@ -44,6 +46,8 @@ pub(super) struct Shelf {
     pub(super) past: Vec<String>,
     /// Whether the status says that the active version is not called.
     pub(super) told_left_alone: bool,
+    /// The status that was written last, and what the API server kept of it: less where its definition is older.
+    pub(super) written: Option<[FrameworkPluginStatus; 2]>,
     /// Writes of the status that failed, in a row.
     pub(super) unwritten: u32,
 }
@@ -115,8 +119,9 @@ impl Shelf {
 
     /// What was active is not any more; its jobs are on it still.
     pub(super) fn withdraw(&mut self) {
-        self.former.clear();
         let Some(Active { version, .. }) = self.active.take() else { return };
+        self.former.retain(|former| former.about.digest != version.about.digest);
+        self.former.insert(0, version.clone());
         let digest = &version.about.digest;
         self.past.retain(|past| past != digest);
         self.past.insert(0, digest.clone());
@@ -131,6 +136,7 @@ impl Shelf {
         if self.of.0 != of.0 {
             *self = Self::default(); // another took its name
         }
+        self.policy = plugin.spec.upgrade_policy;
         if self.of != of {
             self.absent.clear(); // they may be had now
             self.of = of;

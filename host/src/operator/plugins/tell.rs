@@ -17,6 +17,9 @@ use crate::framework_plugin::{Condition, FrameworkPlugin, FrameworkPluginStatus}
 use crate::plugin::Function;
 use crate::source::Freshness;
 
+/// The shortest pause before another look.
+const LEAST: Duration = Duration::from_secs(1);
+
 impl Loader {
     /// Writes how the plugin is; answers when to look again.
     pub(super) async fn tell(&self, plugin: &FrameworkPlugin, shelf: &mut Shelf, failure: Option<Failure>) -> Action {
@@ -28,7 +31,7 @@ impl Loader {
         let missing = shelf.missing().filter(|_| !plugin.spec.suspend).filter_map(|(_, again)| again).min();
         let missing = missing.map(|again| again.saturating_duration_since(Instant::now()));
         let next = [unwritten, tried, soon, missing].into_iter().flatten().min();
-        next.map_or_else(Action::await_change, Action::requeue)
+        next.map_or_else(Action::await_change, |next| Action::requeue(next.max(LEAST)))
     }
 
     /// Answers after which time to try again, if it could not be written.
@@ -49,26 +52,35 @@ impl Loader {
             notice,
         };
         self.loads.is(&plugin.name_any(), report.state());
-        let is_written = !self.leads() || self.write(plugin, &report, &shelf.past).await;
+        let is_written = !self.leads() || self.write(plugin, &report, &shelf.past, &mut shelf.written).await;
         shelf.unwritten = if is_written { 0 } else { shelf.unwritten.saturating_add(1) };
         (!is_written).then(|| back_off(shelf.unwritten))
     }
 
-    async fn write(&self, plugin: &FrameworkPlugin, report: &Report<'_>, past: &[String]) -> bool {
+    async fn write(
+        &self,
+        plugin: &FrameworkPlugin,
+        report: &Report<'_>,
+        past: &[String],
+        written: &mut Option<[FrameworkPluginStatus; 2]>,
+    ) -> bool {
         let before = plugin.status.as_ref();
         let now = Timestamp::now();
         let now = Timestamp::from_second(now.as_second()).unwrap_or(now); // as Kubernetes keeps it
         let status = report::status(report, before, now);
-        if before == Some(&status) {
+        let is_kept = |[written, kept]: &[FrameworkPluginStatus; 2]| *written == status && before == Some(kept);
+        if before == Some(&status) || written.as_ref().is_some_and(is_kept) {
             return true;
         }
         let calls = report
             .active
             .map(|version| Function::ALL.into_iter().map(|function| version.plugin.counters().calls(function)).sum());
         let events = events(&status, before, past);
-        let new = FrameworkPlugin { status: Some(FrameworkPluginStatus { calls, ..status }), ..plugin.clone() };
+        let status = FrameworkPluginStatus { calls, ..status };
+        let new = FrameworkPlugin { status: Some(status.clone()), ..plugin.clone() };
         match self.all.replace_status(&plugin.name_any(), &PostParams::default(), &new).await {
-            Ok(_) => {
+            Ok(stored) => {
+                *written = stored.status.map(|kept| [FrameworkPluginStatus { calls: kept.calls, ..status }, kept]);
                 let object = json!({
                     "apiVersion": "trainyard.dev/v1alpha1",
                     "kind": "FrameworkPlugin",

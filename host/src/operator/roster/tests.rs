@@ -104,11 +104,23 @@ fn a_kind_that_is_held_is_left_alone() {
     assert_eq!(active(), Some(None));
     roster.offer("p", Brought { held: held(), ..Brought::default() });
     assert_eq!((active(), roster.has("p")), (None, false));
+    assert_eq!((roster.owners(&given.kind), roster.held()), (vec!["p".to_owned()], held()), "it is still p's");
     roster.offer("q", Brought { kinds: vec![version(given, "b")], ..Brought::default() });
     assert_eq!((active(), roster.has("q")), (Some(Some("b".into())), true), "but for who brings it");
+    assert_eq!(roster.held(), BTreeSet::new());
     roster.withdraw("q");
     roster.withdraw("p");
     assert_eq!(active(), Some(None));
+}
+
+/// Who starts the operator with a file wants its kinds to be of that file.
+#[test]
+fn a_file_is_held_back_by_nobody() {
+    let mut given = (**catalog().kinds().first().unwrap()).clone();
+    given.is_file = true;
+    let roster = Roster { given: vec![Arc::new(given.clone())], ..Roster::new(&catalog()) };
+    roster.offer("p", Brought { held: [key(&given)].into(), ..Brought::default() });
+    assert!(roster.kinds().borrow().contains_key(&key(&given)));
 }
 
 #[test]

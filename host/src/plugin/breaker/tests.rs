@@ -12,10 +12,10 @@ fn open(seconds: u64) -> Circuit {
 }
 
 fn after(calls: &[Call], second: u64) -> Circuit {
-    let (mut breaker, start) = (Breaker::new(), Instant::now());
+    let (mut breaker, start) = (Breaker::default(), Instant::now());
     let at = |second| start + Duration::from_secs(second);
     for &(second, job, verdict) in calls {
-        assert_eq!(breaker.admit(at(second)), Ok(()), "a call at {second}");
+        assert_eq!(breaker.admit(at(second), Function::Plan), Ok(()), "a call at {second}");
         breaker.tell(at(second), Function::Plan, Digest::of(&[job]), verdict);
     }
     breaker.circuit(at(second))
@@ -95,23 +95,23 @@ fn a_circuit_opens_when_a_plugin_fails_and_closes_when_it_answers() {
 
 #[test]
 fn one_call_tries_at_a_time() {
-    let (mut breaker, start) = (Breaker::new(), Instant::now());
+    let (mut breaker, start) = (Breaker::default(), Instant::now());
     for (_, job, verdict) in BAD {
         breaker.tell(start, Function::Plan, Digest::of(&[job]), verdict);
     }
-    assert_eq!(breaker.admit(start), Err(PAUSE));
+    assert_eq!(breaker.admit(start, Function::Plan), Err(PAUSE));
     // A call that was under way when it opened.
     breaker.tell(start, Function::Plan, Digest::of(&[7]), GOOD);
-    assert_eq!(breaker.admit(start), Err(PAUSE));
+    assert_eq!(breaker.admit(start, Function::Plan), Err(PAUSE));
     let later = start + PAUSE;
-    assert_eq!((breaker.admit(later), breaker.admit(later)), (Ok(()), Err(TRIAL)));
+    assert_eq!((breaker.admit(later, Function::Plan), breaker.admit(later, Function::Plan)), (Ok(()), Err(TRIAL)));
 }
 
 #[test]
 fn a_function_that_answers_says_nothing_of_another() {
-    let (mut breaker, start) = (Breaker::new(), Instant::now());
+    let (mut breaker, start) = (Breaker::default(), Instant::now());
     let mut call = |now, job: u8, function, verdict| {
-        assert_eq!(breaker.admit(now), Ok(()));
+        assert_eq!(breaker.admit(now, function), Ok(()));
         breaker.tell(now, function, Digest::of(&[job]), verdict);
         breaker.circuit(now)
     };
@@ -121,7 +121,8 @@ fn a_function_that_answers_says_nothing_of_another() {
     }
     assert_eq!(call(start, 4, Function::Validate, GOOD), Circuit::Closed);
     assert_eq!(call(start, 4, Function::Plan, FAULT), open(30));
+    assert_eq!(call(start, 5, Function::Validate, GOOD), open(30), "which is called all the same");
     let later = start + PAUSE;
-    assert_eq!(call(later, 5, Function::Validate, GOOD), Circuit::HalfOpen, "it was not about that");
+    assert_eq!(call(later, 5, Function::Validate, FAULT), Circuit::HalfOpen, "it was not about that");
     assert_eq!(call(later, 5, Function::Plan, GOOD), Circuit::Closed);
 }

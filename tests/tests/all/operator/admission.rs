@@ -37,8 +37,8 @@ fn denied(kind: &Kind, why: &str) -> String {
 }
 
 /// Refused by the webhook that is asked for both kinds.
-fn two_masters(kind: &Kind) -> Value {
-    broken(kind, |job| job["spec"][kind.replica_specs]["Master"]["replicas"] = 2.into())
+fn masters(kind: &Kind, replicas: i32) -> Value {
+    broken(kind, |job| job["spec"][kind.replica_specs]["Master"]["replicas"] = replicas.into())
 }
 
 #[test]
@@ -53,7 +53,8 @@ fn invalid_jobs_are_refused_with_v1s_words() -> Result<()> {
         let containers = format!("spec.{specs}[Master].template.spec.containers");
         gate.ask(&good(kind))?;
         for (job, why) in [
-            (two_masters(kind), format!("spec.{specs}[Master].replicas: Forbidden: must be 1")),
+            (masters(kind, 2), format!("spec.{specs}[Master].replicas: Forbidden: must be 1")),
+            (masters(kind, -1), format!("spec.{specs}[Master].replicas: Forbidden: must be 1")),
             (
                 broken(kind, |job| job["metadata"]["name"] = "0-mnist".into()),
                 "metadata.name: Invalid value: \"0-mnist\": should match: a DNS-1035 label must".into(),
@@ -101,7 +102,7 @@ fn invalid_jobs_are_refused_with_v1s_words() -> Result<()> {
     let counted =
         "controller_runtime_webhook_requests_total{code=\"200\",webhook=\"/validate-kubeflow-org-v1-jaxjob\"} 2\n";
     assert!(page.contains(counted), "{page}");
-    assert_eq!(counter(&page, "controller_runtime_webhook_requests_total"), 20);
+    assert_eq!(counter(&page, "controller_runtime_webhook_requests_total"), 22);
     Ok(())
 }
 
@@ -158,7 +159,7 @@ fn a_job_from_before_may_be_labelled_but_not_made_worse() -> Result<()> {
         job["metadata"]["name"] = "elsewhere".into();
         job["spec"]["runPolicy"] = json!({"managedBy": "kueue.x-k8s.io/multikueue"});
     });
-    store(&two_masters(&PYTORCH))?;
+    store(&masters(&PYTORCH, 2))?;
     store(&elsewhere)?;
     let port = gate.cluster.webhook_port()?;
     gate.cluster.add_webhooks(&[webhook("PyTorchJob", &by_url("PyTorchJob", port))])?;
@@ -227,7 +228,7 @@ fn a_rotation_fails_no_request() -> Result<()> {
     let object = ["validatingwebhookconfiguration", CONFIGURATION];
     gate.cluster.kubectl(&[&["patch", "--type=strategic", "--patch", &patch], &object[..]].concat())?;
     gate.cluster.wait_until(60, "a certificate for another name", || gate.ask(&good(&PYTORCH)))?;
-    assert!(gate.refusal(&two_masters(&XGBOOST))?.contains("must be 1"));
+    assert!(gate.refusal(&masters(&XGBOOST, 2))?.contains("must be 1"));
     ensure!(operator.terminate()?.success(), "it did not end well");
     Ok(())
 }
@@ -268,7 +269,7 @@ fn two_replicas_that_start_at_once_agree() -> Result<()> {
     assert_eq!(bundles, [authority].into());
     for kind in kinds {
         gate.cluster.wait_until(60, "both to show what is stored", || gate.ask(&good(kind)))?;
-        assert!(gate.refusal(&two_masters(kind))?.contains("must be 1"));
+        assert!(gate.refusal(&masters(kind, 2))?.contains("must be 1"));
     }
     for operator in operators {
         assert!(operator.terminate()?.success());
@@ -312,7 +313,7 @@ fn what_somebody_breaks_is_mended_and_the_admins_own_stays() -> Result<()> {
     let clients = |all: &[Value]| set(&all.iter().map(|each| each["clientConfig"].clone()).collect::<Vec<_>>());
     assert_eq!(clients(&made), clients(ours));
     gate.cluster.wait_until(60, "the API server to ask again", || {
-        ensure!(gate.refusal(&two_masters(&PYTORCH))?.contains("must be 1"), "refused for another reason");
+        ensure!(gate.refusal(&masters(&PYTORCH, 2))?.contains("must be 1"), "refused for another reason");
         Ok(())
     })
 }
@@ -327,7 +328,7 @@ fn a_certificate_that_is_over_is_replaced_at_the_start() -> Result<()> {
     let before = gate.secret("tls.crt")?;
     let _operator = gate.operator(port)?;
     assert_ne!(gate.secret("tls.crt")?, before);
-    let refusal = gate.refusal(&two_masters(&PYTORCH))?;
+    let refusal = gate.refusal(&masters(&PYTORCH, 2))?;
     assert!(refusal.contains("must be 1"), "{refusal}");
     Ok(())
 }
@@ -339,12 +340,12 @@ fn outside_of_a_cluster_there_is_admission_where_an_admin_wants_it() -> Result<(
     gate.grant(&ROLES)?;
     let port = gate.cluster.webhook_port()?;
     let _operator = gate.operator(port)?;
-    gate.ask(&two_masters(&PYTORCH)).context("there is a webhook")?;
+    gate.ask(&masters(&PYTORCH, 2)).context("there is a webhook")?;
     let asked: Vec<_> = gate.requests()?.iter().map(|request| request.verb.clone()).collect();
     assert_eq!(asked, ["list", "watch"], "only whether there is a configuration");
     gate.cluster.add_webhooks(&[webhook("PyTorchJob", &by_url("PyTorchJob", port))])?;
     gate.cluster.wait_until(60, "the webhook to answer", || {
-        ensure!(gate.refusal(&two_masters(&PYTORCH))?.contains("must be 1"), "refused for another reason");
+        ensure!(gate.refusal(&masters(&PYTORCH, 2))?.contains("must be 1"), "refused for another reason");
         Ok(())
     })
 }
@@ -372,7 +373,7 @@ fn a_kind_that_is_not_installed_keeps_no_other_from_being_asked_about() -> Resul
     let port = gate.cluster.webhook_port()?;
     gate.cluster.add_webhooks(&[webhook("PyTorchJob", &by_url("PyTorchJob", port))])?;
     let _operator = gate.operator_with(port, &["--plugin", ring()?])?;
-    assert!(gate.refusal(&two_masters(&PYTORCH))?.contains("must be 1"));
+    assert!(gate.refusal(&masters(&PYTORCH, 2))?.contains("must be 1"));
     install_kinds(gate.cluster, &trainyard(&["crds", "RingJob", "--plugin", ring()?])?)?;
     let job = json!({"apiVersion": "example.com/v1", "kind": "RingJob", "metadata": {"name": "0"}, "spec": {"replicaSpecs": {}}});
     let refusal = gate.refusal(&job)?;

@@ -151,13 +151,46 @@ fn a_plugin_brings_its_own_role_and_the_shipped_ones_stay() -> Result<()> {
     Ok(())
 }
 
+/// The profiles of a Kubeflow platform gather these roles, by v1's labels.
+#[test]
+fn users_may_with_jobs_what_they_might_with_those_of_v1() -> Result<()> {
+    let Some(place) = Place::new("users")? else { return Ok(()) };
+    for (role, verb, expected) in [
+        ("admin", "create", true),
+        ("edit", "create", true),
+        ("edit", "delete", true),
+        ("view", "create", false),
+        ("view", "watch", true),
+    ] {
+        let name = format!("kubeflow-training-{role}");
+        let user = format!("user-{role}");
+        let binding = ["create", "rolebinding", &user, "--clusterrole", &name, "--user", &user];
+        if place.get(&format!("rolebinding/{user}")).is_err() {
+            place.kubectl(&binding)?;
+        }
+        place.cluster.wait_until(60, "the role to be gathered", || {
+            for kind in ["jaxjobs", "mpijobs", "paddlejobs", "pytorchjobs", "tfjobs", "xgboostjobs"] {
+                let what = json!({
+                    "namespace": place.namespace, "verb": verb, "group": "kubeflow.org", "resource": kind,
+                });
+                ensure!(may(&place, &user, &what)? == expected, "{role}: {verb} {kind}");
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
 /// Whether the operator that `deploy/` installs may do that, in its namespace.
 fn may_operator(place: &Place, verb: &str, group: &str, resource: &str, subresource: &str) -> Result<bool> {
-    let attributes = json!({
+    let what = json!({
         "namespace": "kubeflow", "verb": verb, "group": group, "resource": resource, "subresource": subresource,
     });
-    let user = "system:serviceaccount:kubeflow:training-operator";
-    let spec = json!({"user": user, "groups": ["system:authenticated"], "resourceAttributes": attributes});
+    may(place, "system:serviceaccount:kubeflow:training-operator", &what)
+}
+
+fn may(place: &Place, user: &str, what: &Value) -> Result<bool> {
+    let spec = json!({"user": user, "groups": ["system:authenticated"], "resourceAttributes": what});
     let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec});
     let answer = place.cluster.kubectl_with(&["create", "--output=json", "-f", "-"], &review.to_string())?;
     Ok(serde_json::from_str::<Value>(&answer)?["status"]["allowed"] == true)

@@ -11,7 +11,9 @@ use tokio::task::spawn_blocking;
 use tracing::warn;
 
 use super::{Shelf, named};
-use crate::framework_plugin::{ConfigMapSource, Found, FrameworkPluginSpec, Loaded, SourceSpec, provenance};
+use crate::framework_plugin::{
+    BundledSource, ConfigMapSource, FileSource, Found, FrameworkPluginSpec, Loaded, SourceSpec, provenance,
+};
 use crate::operator::plugins::report::Failure;
 use crate::operator::plugins::{Loader, Plugins, Version};
 use crate::operator::roster;
@@ -125,7 +127,7 @@ impl Loader {
         } else if let Some(bytes) = self.kept(digest).await {
             (Source::ConfigMap { name: about.source.clone(), bytes }, Access::default())
         } else {
-            (self.in_config_map(spec, &about.source).await?, Access::default())
+            (self.where_it_was(spec, &about.source).await?, Access::default())
         };
         let fetched = source::fetch(&source, &demand, &access, cache, &|_| ()).await.ok()?;
         self.version(fetched, about.source.clone(), limits, shelf).await.ok()
@@ -136,12 +138,19 @@ impl Loader {
         spawn_blocking(move || cache.get(digest)).await.ok()?.ok()?
     }
 
-    /// What is there now; whether it is what was there is to be seen.
-    async fn in_config_map(&self, spec: &FrameworkPluginSpec, from: &str) -> Option<Source> {
-        let (name, key) = from.strip_prefix("configMap ")?.split_once('/')?;
-        let source = SourceSpec::ConfigMap(ConfigMapSource { name: name.to_owned(), key: key.to_owned() });
+    /// What is there now, in the cluster or on this machine; whether it is what was there is to be seen.
+    async fn where_it_was(&self, spec: &FrameworkPluginSpec, from: &str) -> Option<Source> {
+        let source = match from.split_once(' ')? {
+            ("configMap", at) => {
+                let (name, key) = at.split_once('/')?;
+                SourceSpec::ConfigMap(ConfigMapSource { name: name.to_owned(), key: key.to_owned() })
+            }
+            ("file", path) if self.files.is_some() => SourceSpec::File(FileSource { path: path.to_owned() }),
+            ("bundled", name) => SourceSpec::Bundled(BundledSource { name: name.to_owned() }),
+            _ => return None,
+        };
         let spec = FrameworkPluginSpec { source, ..spec.clone() };
-        spec.source(&self.found(&spec).await.ok()?, None).ok()
+        spec.source(&self.found(&spec).await.ok()?, self.files.as_deref()).ok()
     }
 
     /// With the credentials of the spec only where they are for the same registry.
