@@ -280,6 +280,43 @@ fn two_replicas_that_start_at_once_agree() -> Result<()> {
     Ok(())
 }
 
+/// A plugin that is suspended, or on its way, may come back; the entry of its kind is the admin's.
+#[test]
+fn a_kind_whose_plugin_is_not_loaded_keeps_its_webhook() -> Result<()> {
+    let Some(gate) = Gate::new("held")? else { return Ok(()) };
+    gate.grant(&[&ROLES[..], &["training-operator-plugins"]].concat())?;
+    let port = gate.cluster.webhook_port()?;
+    let mut entry = webhook("XGBoostJob", &by_url("XGBoostJob", port));
+    entry["timeoutSeconds"] = 7.into();
+    gate.cluster.add_webhooks(&[entry.clone()])?;
+    let operator = gate.operator(port)?;
+    let plugin = |suspend: bool| {
+        let spec = json!({"source": {"bundled": {"name": "xgboost"}}, "suspend": suspend});
+        let (version, kind) = ("trainyard.dev/v1alpha1", "FrameworkPlugin");
+        let plugin = json!({"apiVersion": version, "kind": kind, "metadata": {"name": "own"}, "spec": spec});
+        gate.cluster.apply(&plugin.to_string())?;
+        let ready = format!("--for=condition=Ready={}", !suspend);
+        gate.cluster.kubectl(&["wait", &ready, "frameworkplugin/own", "--timeout=60s"])
+    };
+    let is_kept = || -> Result<()> {
+        let found = gate.webhooks()?.into_iter().find(|each| each["name"] == entry["name"]);
+        ensure!(found.as_ref().is_some_and(|found| found["timeoutSeconds"] == 7), "{found:?}");
+        let told = gate.refusal(&good(&XGBOOST))?;
+        ensure!(told.contains("the plugin of XGBoostJob is not loaded for the moment"), "{told}");
+        Ok(())
+    };
+    plugin(false)?;
+    gate.ask(&good(&XGBOOST))?;
+    plugin(true)?;
+    gate.cluster.wait_until(60, "the user to be told", is_kept)?;
+    drop(operator);
+    let _operator = gate.operator(port)?;
+    gate.cluster.wait_until(60, "the user to be told again", is_kept)?;
+    plugin(false)?;
+    gate.cluster.wait_until(60, "jobs to be looked at", || gate.ask(&good(&XGBOOST)))?;
+    gate.cluster.kubectl(&["delete", "frameworkplugin/own", "--timeout=60s"]).map(drop)
+}
+
 #[test]
 fn what_somebody_breaks_is_mended_and_the_admins_own_stays() -> Result<()> {
     let Some(gate) = Gate::new("mended")? else { return Ok(()) };

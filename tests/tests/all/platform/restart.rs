@@ -96,32 +96,41 @@ fn an_old_version_is_looked_for_until_it_is_there() -> Result<()> {
     place.cluster.apply(ROLE)?;
     let registry = Registry::start(Door::Open)?;
     let host = registry.host().to_owned();
-    let first = push(&registry, "1")?;
-    place.plugin("ring", &json!({"source": {"oci": {"reference": format!("{host}/ring:1"), "plainHttp": true}}}))?;
-    place.wait_until_active("ring", &first)?;
+    let activate = |tag: &str| -> Result<String> {
+        let digest = push(&registry, tag)?;
+        let oci = json!({"reference": format!("{host}/ring:{tag}"), "plainHttp": true});
+        place.plugin("ring", &json!({"source": {"oci": oci}}))?;
+        place.wait_until_active("ring", &digest)?;
+        let (_, hash) = digest.split_once(':').context("it has no algorithm")?;
+        Ok(hash.to_owned())
+    };
+    let first = activate("1")?;
+    start(&place, "older")?;
+    let second = activate("2")?;
     start(&place, "old")?;
-    let second = push(&registry, "2")?;
-    place.plugin("ring", &json!({"source": {"oci": {"reference": format!("{host}/ring:2"), "plainHttp": true}}}))?;
-    place.wait_until_active("ring", &second)?;
+    activate("3")?;
 
-    // Of the two versions the old one is lost.
+    // Of the three versions the old ones are lost.
     drop(operator);
-    let (_, hash) = first.split_once(':').context("it has no algorithm")?;
-    lose(place.cache(), &|file| file.contains(hash))?;
+    lose(place.cache(), &|file| file.contains(&first) || file.contains(&second))?;
     registry.close()?;
     let _operator = place.operator()?;
     // New jobs are planned, and it is told that old ones wait.
     runs(&place.cluster, "new")?;
     assert_eq!(place.wait_for("ring", "Degraded", "True")?, "VersionMissing");
+    let wait_until_retained = |digests: &[String]| {
+        place.cluster.wait_until(60, &format!("{digests:?} to be retained"), || {
+            let status = place.status("ring")?;
+            ensure!(retained(&status) == digests, "{status}");
+            Ok(())
+        })
+    };
+    place.cluster.kubectl(&["delete", "ringjob", "older"])?;
+    wait_until_retained(&[format!("sha256:{second}")])?;
     registry.reopen()?;
     place.wait_for("ring", "Degraded", "False")?;
     place.cluster.kubectl(&["delete", "ringjob", "old"])?;
-    place.cluster.wait_until(60, "nothing to be retained", || {
-        let status = place.status("ring")?;
-        ensure!(retained(&status).is_empty(), "{status}");
-        Ok(())
-    })?;
-    Ok(())
+    wait_until_retained(&[])
 }
 
 #[test]
@@ -148,6 +157,9 @@ fn a_bundled_plugin_takes_no_jobs_of_one_that_is_suspended() -> Result<()> {
     place.plugin("own", &json!({"source": {"bundled": {"name": "xgboost"}}, "suspend": true}))?;
     assert_eq!(place.wait_for("own", "Ready", "False")?, "Suspended");
     job("two")?;
+    // Nor does anybody else take them.
+    place.plugin("other", &json!({"source": {"bundled": {"name": "xgboost"}}}))?;
+    assert_eq!(place.wait_for("other", "Ready", "False")?, "KindConflict");
     drop(operator);
     let _operator = place.operator_with(&["--enable-scheme=XGBoostJob"])?;
     sleep(Duration::from_secs(3)); // in which it would be planned
