@@ -56,12 +56,14 @@ impl Loader {
             Ok(version) => self.promote(plugin, &version, all, shelf).await.err(),
             Err(failure) => Some(failure),
         };
-        let mut lacking = None;
         if failure.is_some() {
             self.restore(plugin, all, shelf).await;
-            lacking = self.approve_active(plugin, shelf).await.err();
         }
         let lost = self.serve(plugin, all, shelf).await;
+        let lacking = match &failure {
+            Some(_) => self.approve_active(plugin, shelf).await.err(),
+            None => None,
+        };
         if shelf.active.is_none() {
             self.withdraw(plugin, shelf);
         }
