@@ -46,7 +46,7 @@ pub struct Options {
     /// Pods of the one large job, of each kind that is there; 0: no large job
     #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(0..=5000))]
     pub large: u32,
-    /// How often the large job and a plain client take turns; medians are shown
+    /// How often the large job and a plain client take turns
     #[arg(long, value_name = "NUMBER", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub turns: u32,
     /// Seconds of silence after the jobs have succeeded
@@ -98,8 +98,8 @@ fn measure(options: &Options, command: &str) -> Result<Vec<Section>> {
     let mut sections = vec![jobs::measure(&place, options)?];
     if options.large > 0 {
         for kind in place.kinds()? {
-            let turns = (0..options.turns).map(|_| Ok(vec![large::measure(&place, kind, options.large)?]));
-            sections.extend(figure::medians(turns.collect::<Result<_>>()?));
+            let turns = (0..options.turns).map(|_| large::measure(&place, kind, options.large));
+            sections.extend(large::together(turns.collect::<Result<_>>()?));
         }
     }
     Ok(sections)

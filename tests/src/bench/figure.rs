@@ -117,14 +117,19 @@ pub(super) fn number(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-/// Of the same sections of all rounds those with the medians; what is no single number is the last round's.
+/// Of the same sections of all rounds those with the medians, and of rates that of all rounds together; what is no single
+/// number is the last round's.
 pub(super) fn medians(mut rounds: Vec<Vec<Section>>) -> Vec<Section> {
     let Some(mut last) = rounds.pop() else { return Vec::new() };
     for (section, number) in last.iter_mut().zip(0..) {
         for (figure, place) in section.figures.iter_mut().zip(0..) {
             let others =
                 rounds.iter().filter_map(|round| round.get::<usize>(number)?.figures.get::<usize>(place)?.value);
-            figure.value = median(others.chain(figure.value).collect());
+            let values = others.chain(figure.value).collect();
+            figure.value = match figure.unit {
+                Unit::PerSecond => rate(values),
+                Unit::Number | Unit::Milliseconds | Unit::Seconds | Unit::Mebibytes | Unit::Percent => median(values),
+            };
         }
     }
     last
@@ -134,6 +139,13 @@ pub(super) fn medians(mut rounds: Vec<Vec<Section>>) -> Vec<Section> {
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     values.get(values.len().saturating_sub(1) / 2).copied()
+}
+
+/// As much each time, and all the time that it took.
+fn rate(rates: Vec<f64>) -> Option<f64> {
+    let count = number(rates.len());
+    let time: f64 = rates.into_iter().map(f64::recip).sum();
+    (count > 0.0).then(|| count / time)
 }
 
 #[cfg(test)]
@@ -167,5 +179,6 @@ mod tests {
             let found = medians(rounds.iter().map(|value| round(*value)).collect());
             assert_eq!(found, round(expected), "{rounds:?}");
         }
+        assert_eq!((rate(vec![100.0, 300.0]), rate(vec![])), (Some(150.0), None), "200 in 1.33 seconds");
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 
-use super::figure::{Figure, Section, Unit, by_kind, count, number};
+use super::figure::{self, Figure, Section, Unit, by_kind, count, number};
 use super::follow::Following;
 use super::job::{Kind, Life};
 use super::jobs::{mebibytes, seconds};
@@ -55,6 +55,17 @@ pub(super) fn measure(place: &Place, kind: &Kind, pods: u32) -> Result<Section> 
     let curves = vec![(String::new(), of_operator.curve()), ("plain client".to_owned(), of_plain.curve())];
     let title = format!("One {} of {pods} pods", kind.name);
     Ok(Section { title, figures, requests: by_kind(&requests, 1.0), pods: curves })
+}
+
+/// Turns as one: what a machine does in four seconds is chance, so rates are those of all turns together.
+pub(super) fn together(turns: Vec<Section>) -> Vec<Section> {
+    let mut all = figure::medians(turns.into_iter().map(|turn| vec![turn]).collect());
+    for section in &mut all {
+        if let [rate, plain, share, ..] = section.figures.as_mut_slice() {
+            share.value = rate.value.zip(plain.value).map(|(rate, plain)| rate / plain * 100.0);
+        }
+    }
+    all
 }
 
 impl Creation {
