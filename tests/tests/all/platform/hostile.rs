@@ -1,18 +1,17 @@
 //! The table of hostile plugins once more, in the real operator: whatever they do, jobs of others train, and a good version
 //! of each makes all well.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
-use std::{fs, io, thread};
+use std::{fs, thread};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use trainyard::plugin::Digest;
 use trainyard_tests::binary;
 
-use super::place::{Place, ROLE, identity, ring};
+use super::place::{self, Place, ROLE, identity, ring};
 use super::reload::memory;
 use super::story::job;
 use crate::operator::place::text;
@@ -80,7 +79,7 @@ fn whatever_plugins_do_the_operator_goes_on() -> Result<()> {
         }
         rows.sort();
         // Past the test harness: the table is of interest when all is well, too.
-        io::stdout().write_all(rows.iter().map(|row| format!("{}\n", row.text)).collect::<String>().as_bytes())?;
+        place::print(&rows.iter().map(|row| row.text.as_str()).collect::<Vec<_>>().join("\n"))?;
         let wrong: Vec<_> = rows.iter().filter_map(|row| row.wrong.as_ref()).collect();
         ensure!(wrong.is_empty(), "{wrong:#?}");
         healthy.join().map_err(|_| anyhow::anyhow!("the healthy jobs have panicked"))?
@@ -94,8 +93,7 @@ fn whatever_plugins_do_the_operator_goes_on() -> Result<()> {
     });
     assert_eq!(failed.collect::<Vec<_>>(), [""; 0]);
     let grown = memory(&operator)?.saturating_sub(before.1);
-    let sum = format!("{} hostile plugins, {healthy} healthy jobs, {grown} KiB more than before\n", all.len());
-    io::stdout().write_all(sum.as_bytes())?;
+    place::print(&format!("{} hostile plugins, {healthy} healthy jobs, {grown} KiB more than before", all.len()))?;
     ensure!(grown < RESIDENT, "{grown} KiB are left");
     assert_eq!(identity(&operator)?, before.0);
     Ok(())

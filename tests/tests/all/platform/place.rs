@@ -1,6 +1,7 @@
 //! A cluster as an admin has it: what `deploy/` says is installed, and the operator may do that and no more.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
@@ -119,6 +120,11 @@ impl Place {
         lines.sort();
         Ok(lines)
     }
+}
+
+/// A figure for whoever runs the tests: what `println!` says is kept from them unless a test fails.
+pub(super) fn print(figure: &str) -> Result<()> {
+    Ok(std::io::stdout().write_all(format!("{figure}\n").as_bytes())?)
 }
 
 /// The component of a framework that nobody has heard of, whose bytes, but for a comment, are always the same.

@@ -9,7 +9,7 @@ use trainyard::plugin::Digest;
 use trainyard_tests::ControlPlane;
 use trainyard_tests::control_plane::Operator;
 
-use super::place::{Place, ROLE, identity, ring};
+use super::place::{self, Place, ROLE, identity, ring};
 use crate::operator::place::text;
 
 /// Jobs that run all the time.
@@ -99,7 +99,7 @@ fn fifty_reloads_touch_no_running_job() -> Result<()> {
     assert_eq!(pods(&place.cluster)?, before);
     assert_eq!(digests(&place.cluster)?, [planned_by.clone()].into());
     assert_eq!((failures(&operator)?, identity(&operator)?), (Vec::<String>::new(), who));
-    println!("memory after each good reload: {memories:?} KiB");
+    place::print(&format!("memory after each good reload: {memories:?} KiB"))?;
     // The allocator gives back in its own time: what counts is what is left at the lowest.
     let lowest = |some: Option<&[u64]>| some.and_then(|some| some.iter().min()).copied().unwrap_or_default();
     let (early, late) =
@@ -110,7 +110,7 @@ fn fifty_reloads_touch_no_running_job() -> Result<()> {
     let began = Instant::now();
     place.config_map("ring", &first)?;
     place.wait_until_active("ring", &planned_by)?;
-    println!("rolled back {} ms after the apply", began.elapsed().as_millis());
+    place::print(&format!("rolled back {} ms after the apply", began.elapsed().as_millis()))?;
     let compiled = |status: &Value| status["active"]["digest"] == json!(planned_by);
     ensure!(compiled(&place.status("ring")?), "{}", place.status("ring")?);
     Ok(())

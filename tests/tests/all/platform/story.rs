@@ -9,7 +9,7 @@ use trainyard::plugin::Digest;
 use trainyard_tests::registry::{Door, Registry};
 use trainyard_tests::{ControlPlane, ROOT};
 
-use super::place::{Place, ROLE, identity, ring};
+use super::place::{self, Place, ROLE, identity, ring};
 use crate::operator::place::{text, trainyard};
 
 pub(super) fn job(name: &str) -> Result<Value> {
@@ -41,7 +41,7 @@ fn a_framework_that_nobody_heard_of_is_one_apply_away() -> Result<()> {
     let began = Instant::now();
     place.cluster.apply(ROLE)?;
     place.wait_for("ring", "Ready", "True")?;
-    println!("from a ConfigMap: Ready {} ms after the permission", began.elapsed().as_millis());
+    place::print(&format!("from a ConfigMap: Ready {} ms after the permission", began.elapsed().as_millis()))?;
     place.cluster.kubectl(&["wait", "--for=condition=Established", "crd/ringjobs.example.com", "--timeout=10s"])?;
     runs(&place.cluster, "carousel")?;
     let planned = place.cluster.get("default", "ringjob/carousel")?;
@@ -65,7 +65,7 @@ fn a_framework_that_nobody_heard_of_is_one_apply_away() -> Result<()> {
     let began = Instant::now();
     place.plugin("ring-2", &from_registry)?;
     place.wait_for("ring-2", "Ready", "True")?;
-    println!("from a registry: Ready {} ms after the plugin", began.elapsed().as_millis());
+    place::print(&format!("from a registry: Ready {} ms after the plugin", began.elapsed().as_millis()))?;
     runs(&place.cluster, "swing")?;
 
     // No more right than what was granted, and the same process.
