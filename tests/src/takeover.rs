@@ -77,6 +77,11 @@ fn with(cluster: &ControlPlane, config: &str, scheduler: &str, cases: &[&str]) -
     io::copy(&mut said, &mut io::stdout())?;
     let done = run.wait()?;
     cluster.check()?;
+    // The next operator is to find only what is rebuilt for it.
+    let definitions = cluster.kubectl(&["get", "crd", "--output=name"])?;
+    let kinds: Vec<_> =
+        definitions.lines().filter_map(|name| name.split_once('/')?.1.strip_suffix(".kubeflow.org")).collect();
+    cluster.kubectl(&["delete", &kinds.join(","), "--all", "--all-namespaces"])?;
     ensure!(done.success(), "v1's jobs did not go on as under v1, {config}: the report is above");
     Ok(changes)
 }

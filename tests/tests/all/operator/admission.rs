@@ -47,7 +47,7 @@ fn invalid_jobs_are_refused_with_v1s_words() -> Result<()> {
     gate.grant(&ROLES)?;
     let port = gate.cluster.webhook_port()?;
     gate.cluster.add_webhooks(&[webhook("PyTorchJob", &by_url("PyTorchJob", port))])?;
-    let operator = gate.operator(port)?;
+    let operator = gate.operator_with(port, &[])?;
     for kind in [&PYTORCH, &XGBOOST] {
         let specs = kind.replica_specs;
         let containers = format!("spec.{specs}[Master].template.spec.containers");

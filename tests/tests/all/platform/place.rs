@@ -29,6 +29,10 @@ rules:
 - {apiGroups: [example.com], resources: [ringjobs/status, ringjobs/finalizers], verbs: [update]}
 ";
 
+/// The one bundled kind there is beside those of FrameworkPlugins: the API server and the operator are busy for seconds
+/// with all of them.
+const BUNDLED: &str = "XGBoostJob";
+
 /// A cluster, and the files of its operator.
 pub(super) struct Place {
     pub(super) cluster: ControlPlane,
@@ -44,7 +48,7 @@ impl Place {
         }
         let cluster = ControlPlane::start(Shape::Full)?;
         cluster.add_nodes(4)?;
-        install_kinds(&cluster, &trainyard(&["crds"])?)?;
+        install_kinds(&cluster, &trainyard(&["crds", "FrameworkPlugin", BUNDLED])?)?;
         cluster.kubectl(&["apply", "--server-side", "-k", &format!("{ROOT}/deploy")])?;
         let kubeconfig = cluster.kubeconfig_of(ACCOUNT, "system:serviceaccounts")?;
         Ok(Some(Self { cluster, kubeconfig, cache: tempfile::tempdir()? }))
@@ -56,7 +60,8 @@ impl Place {
 
     pub(super) fn operator_with(&self, arguments: &[&str]) -> Result<Operator<'_>> {
         let cache = format!("--plugin-cache={}", self.cache.path().display());
-        self.cluster.operator(&self.kubeconfig, &[&["--webhook=false", &*cache], arguments].concat())
+        let kinds = format!("--enable-scheme={BUNDLED}");
+        self.cluster.operator(&self.kubeconfig, &[&["--webhook=false", &*cache, &*kinds], arguments].concat())
     }
 
     /// What its operators keep on disk.

@@ -136,7 +136,7 @@ fn an_old_version_is_looked_for_until_it_is_there() -> Result<()> {
 #[test]
 fn a_bundled_plugin_takes_no_jobs_of_one_that_is_suspended() -> Result<()> {
     let Some(place) = Place::new()? else { return Ok(()) };
-    let operator = place.operator_with(&["--enable-scheme=XGBoostJob"])?;
+    let operator = place.operator()?;
     place.plugin("own", &json!({"source": {"bundled": {"name": "xgboost"}}}))?;
     place.wait_for("own", "Ready", "True")?;
     let digest = text(&place.status("own")?["active"]["digest"]);
@@ -161,7 +161,7 @@ fn a_bundled_plugin_takes_no_jobs_of_one_that_is_suspended() -> Result<()> {
     place.plugin("other", &json!({"source": {"bundled": {"name": "xgboost"}}}))?;
     assert_eq!(place.wait_for("other", "Ready", "False")?, "KindConflict");
     drop(operator);
-    let _operator = place.operator_with(&["--enable-scheme=XGBoostJob"])?;
+    let _operator = place.operator()?;
     sleep(Duration::from_secs(3)); // in which it would be planned
     assert_eq!(conditions("two")?, Value::Null);
     place.plugin("own", &json!({"source": {"bundled": {"name": "xgboost"}}, "suspend": false}))?;

@@ -57,12 +57,13 @@ impl Gate {
         Ok(())
     }
 
-    /// An operator that may do all that `deploy/` grants, with its webhook at this port.
+    /// An operator that may do all that `deploy/` grants, with its webhook at this port, for half of the kinds.
     pub(super) fn operator(&self, port: u16) -> Result<Operator<'static>> {
-        self.operator_with(port, &[])
+        let kinds = ["--enable-scheme=PyTorchJob", "--enable-scheme=XGBoostJob", "--enable-scheme=JAXJob"];
+        self.operator_with(port, &kinds)
     }
 
-    /// The same, with these arguments.
+    /// The same for all kinds, with these arguments.
     pub(super) fn operator_with(&self, port: u16, arguments: &[&str]) -> Result<Operator<'static>> {
         let port = format!("--webhook-server-port={port}");
         self.cluster.operator(&self.kubeconfig, &[&[port.as_str()], arguments].concat())
