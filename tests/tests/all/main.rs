@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod bench;
+mod client_sdk;
 mod conformance;
 mod contract;
 mod control_plane;
@@ -14,4 +15,3 @@ mod operator;
 mod platform;
 mod property;
 mod run;
-mod sdk;

@@ -29,7 +29,7 @@ rules:
 - {apiGroups: [example.com], resources: [ringjobs/status, ringjobs/finalizers], verbs: [update]}
 ";
 
-/// The one bundled kind there is beside those of FrameworkPlugins: the API server and the operator are busy for seconds
+/// The one bundled kind beside those of `FrameworkPlugin`s: the API server and the operator are busy for seconds
 /// with all of them.
 const BUNDLED: &str = "XGBoostJob";
 
