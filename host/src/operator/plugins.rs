@@ -150,7 +150,7 @@ pub(super) async fn reserve(options: &OperatorOptions, client: &Client, roster: 
     let found = loop {
         match all.list(&ListParams::default()).await {
             Ok(found) => break found,
-            Err(kube::Error::Api(status)) if status.code < 500 => return, // there is no such kind, or it is not for us to see
+            Err(error) if is_refused(&error) => return, // there is no such kind, or it is not for us to see
             Err(_) => tokio::time::sleep(UNREACHABLE).await,
         }
     };
@@ -183,9 +183,7 @@ impl Loader {
         }
         let mut failures = 0;
         while let Err(error) = self.definitions.install().await {
-            if let kube::Error::Api(status) = &error
-                && status.code < 500
-            {
+            if is_refused(&error) {
                 return warn!(%error, "the definition of FrameworkPlugin is neither installed nor brought up to date");
             }
             failures += 1;
@@ -202,7 +200,7 @@ impl Loader {
     async fn await_kind(&self) {
         let (mut is_told, mut is_installed, mut failures) = (false, false, 0);
         while let Err(error) = self.see().await {
-            let is_refused = matches!(&error, kube::Error::Api(status) if status.code < 500);
+            let is_refused = is_refused(&error);
             if is_refused && !std::mem::replace(&mut is_told, true) {
                 warn!(%error, "no FrameworkPlugins yet: their kind is not installed, or may not be seen");
             }
@@ -270,6 +268,11 @@ impl Loader {
 
 fn of(plugin: &str) -> ObjectRef<Guarded> {
     ObjectRef::new(plugin)
+}
+
+/// Whether the API server would say the same again; who asks too often is told so, and asks later.
+fn is_refused(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code < 500 && status.code != 429)
 }
 
 /// After so many failures in a row.
