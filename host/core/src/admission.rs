@@ -86,13 +86,21 @@ pub fn review(
     Ok(Answer { uid, verdict, warnings })
 }
 
-/// Answers a review of a job whose plugin is not loaded, of that group, version and kind: whether it is valid is seen when
-/// there is a plugin, before anything is made for it.
+/// Answers a review of a job whose plugin is not loaded, of that group, version and kind: by what is the same for all kinds.
+/// Whether it is valid otherwise is seen when there is a plugin, before anything is made for it.
 pub fn unread(kind: [&str; 3], review: &Value) -> Result<Answer, NotAReview> {
     let uid = check(kind, review)?.to_owned();
     let told = format!("the plugin of {} is not loaded for the moment: the job waits, and was not looked at", kind[2]);
     let is_read = matches!(text(review, "/request/operation"), "CREATE" | "UPDATE")
         && text(review, "/request/subResource").is_empty();
+    let object = review.pointer("/request/object").unwrap_or(&Value::Null);
+    let old = review.pointer("/request/oldObject").filter(|old| old.is_object());
+    if is_read && !old.is_some_and(|old| is_as_valid_as_before(object, old)) {
+        let errors = validate::policies(object, old);
+        if !errors.is_empty() {
+            return Ok(Answer { verdict: Verdict::Denied(aggregate(&errors)), ..allowed(uid) });
+        }
+    }
     Ok(Answer { warnings: is_read.then_some(told).into_iter().collect(), ..allowed(uid) })
 }
 

@@ -77,6 +77,13 @@ fn common(kind: &Kind, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
             format!("should match: {}", problems.join(",")),
         ));
     }
+    errors.extend(policies(object, old));
+    errors
+}
+
+/// What is wrong with the run policy of a job of any kind.
+pub(crate) fn policies(object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let mut errors = Vec::new();
     let manager_of = |object: &'_ Value| object.pointer("/spec/runPolicy/managedBy").cloned();
     let manager = manager_of(object);
     if old.is_some_and(|old| manager_of(old) != manager) {

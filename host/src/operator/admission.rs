@@ -67,7 +67,7 @@ pub(super) async fn run(
             sleep(FORBIDDEN).await;
         }
     };
-    let router = review::router(roster, reviews);
+    let router = review::router(roster.kinds(), reviews);
     let serve = server::serve(options.webhook_server_port, shown, router, stopped.clone());
     tokio::select! {
         () = keep => Ok(()),

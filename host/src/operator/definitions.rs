@@ -52,6 +52,15 @@ impl Definitions {
         Ok(())
     }
 
+    /// Whether the kind is ours to serve.
+    pub(super) async fn check(&self, kind: &Kind, plugin: &str) -> Result<(), Failure> {
+        let wanted = wanted(kind, plugin)?;
+        match self.0.get_opt(&wanted.name_any()).await.map(|there| step(there.as_ref(), &wanted, kind)) {
+            Ok(Step::Refuse(why)) => Err(refused(&wanted.name_any(), &why)),
+            Ok(Step::Create | Step::Replace | Step::Use) | Err(_) => Ok(()), // what fails will fail again
+        }
+    }
+
     /// Answers when the kind is served.
     pub(super) async fn serve(&self, kind: &Kind, plugin: &str) -> Result<(), Failure> {
         let wanted = wanted(kind, plugin)?;
@@ -66,7 +75,7 @@ impl Definitions {
         match step(there.as_ref(), &wanted, kind) {
             Step::Use => {}
             Step::Refuse(why) => {
-                return Err(Failure::ready("DefinitionConflict", format!("definition {name}: {why}")).soon());
+                return Err(refused(&name, &why));
             }
             Step::Create | Step::Replace => {
                 there = self.write(there, wanted).await.map(Some).map_err(|error| unserved(error.to_string()))?;
@@ -103,6 +112,10 @@ impl Definitions {
         }
         Ok(())
     }
+}
+
+fn refused(name: &str, why: &str) -> Failure {
+    Failure::ready("DefinitionConflict", format!("definition {name}: {why}")).soon()
 }
 
 fn wanted(kind: &Kind, plugin: &str) -> Result<CustomResourceDefinition, Failure> {

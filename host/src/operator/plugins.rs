@@ -147,11 +147,17 @@ pub(super) async fn reserve(options: &OperatorOptions, client: &Client, roster: 
         return;
     }
     let all: Api<Guarded> = Api::all(client.clone());
+    let mut is_told = false;
     let found = loop {
         match all.list(&ListParams::default()).await {
             Ok(found) => break found,
             Err(error) if is_refused(&error) => return, // there is no such kind, or it is not for us to see
-            Err(_) => tokio::time::sleep(UNREACHABLE).await,
+            Err(error) => {
+                if !std::mem::replace(&mut is_told, true) {
+                    warn!(%error, "nothing begins before it is known what FrameworkPlugins there are");
+                }
+                tokio::time::sleep(UNREACHABLE).await;
+            }
         }
     };
     for plugin in found.items.iter().filter_map(|plugin| plugin.0.as_ref().ok()) {

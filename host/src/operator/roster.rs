@@ -1,6 +1,7 @@
 //! Which kinds are served now, and who plans for them: what the program was started with, and what `FrameworkPlugin`s bring
 //! beside it or in its place. Controllers, admission and metrics follow.
 
+mod brought;
 mod live_job;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,7 @@ use tokio::sync::watch as flag;
 use trainyard_core::contract::{Kind, ObjectKind};
 use trainyard_core::json::text;
 
+pub(super) use self::brought::Brought;
 pub(super) use self::live_job::LiveJob;
 use self::live_job::has_ended;
 use super::job_text::JobText;
@@ -34,19 +36,6 @@ pub(super) struct Roster {
 
 /// The jobs of a kind, and whether they have all been seen.
 type Seen = (Arc<Store<JobText>>, flag::Receiver<bool>);
-
-/// What a `FrameworkPlugin` brings.
-#[derive(Clone, Default)]
-pub(super) struct Brought {
-    /// For new jobs.
-    pub(super) kinds: Vec<Arc<LoadedKind>>,
-    /// Of digests that jobs are still on, the newest first.
-    pub(super) former: Vec<Arc<LoadedKind>>,
-    /// Kinds that nobody else serves although it does not: what the program was started with has no part in them.
-    pub(super) held: BTreeSet<KindKey>,
-    /// Whether jobs that another version planned are planned by this one from now on.
-    pub(super) takes_all: bool,
-}
 
 /// Who plans for the jobs of a kind.
 #[derive(Clone)]
@@ -97,10 +86,12 @@ impl Roster {
         self.given.iter().any(|given| given.is_file && is_alike(&given.kind, kind))
     }
 
-    /// Which `FrameworkPlugin`s bring that kind, or one of its name, or had it last.
+    /// Which `FrameworkPlugin`s bring that kind, or one of its name, or have jobs of it, or had it last.
     pub(super) fn owners(&self, kind: &Kind) -> Vec<String> {
-        let key = (format!("{}/{}", kind.group, kind.version), kind.kind.clone());
-        let brings = |it: &Brought| it.held.contains(&key) || it.kinds.iter().any(|each| is_alike(&each.kind, kind));
+        let is_held = |(api_version, name): &KindKey| {
+            *name == kind.kind && api_version.split_once('/').is_some_and(|(group, _)| group == kind.group)
+        };
+        let brings = |it: &Brought| it.all().any(|each| is_alike(&each.kind, kind)) || it.held.iter().any(is_held);
         lock(&self.brought).iter().filter(|(_, brought)| brings(brought)).map(|(plugin, _)| plugin.clone()).collect()
     }
 
@@ -116,12 +107,13 @@ impl Roster {
         lock(&self.brought).get(plugin).is_some_and(|brought| !brought.kinds.is_empty())
     }
 
-    /// Plugins for which this is false have gone, whoever took them away.
-    pub(super) fn retain(&self, is_there: impl Fn(&str) -> bool) {
+    /// Plugins for which this is false have gone, whoever took them away. Answers whether there were any.
+    pub(super) fn retain(&self, is_there: impl Fn(&str) -> bool) -> bool {
         let gone: Vec<_> = lock(&self.brought).keys().filter(|plugin| !is_there(plugin)).cloned().collect();
-        for plugin in gone {
-            self.withdraw(&plugin);
+        for plugin in &gone {
+            self.withdraw(plugin);
         }
+        !gone.is_empty()
     }
 
     /// That plugin brings nothing any more.
@@ -136,9 +128,10 @@ impl Roster {
 
     fn change(&self, change: impl FnOnce(&mut BTreeMap<String, Brought>)) -> bool {
         let mut all = lock(&self.brought);
-        let before: Vec<_> = all.values().flat_map(|brought| &brought.kinds).map(|kind| key(kind)).collect();
+        let taken = |all: &BTreeMap<String, Brought>| all.values().map(Brought::taken).collect::<Vec<_>>();
+        let before = taken(&all);
         change(&mut all);
-        let after: Vec<_> = all.values().flat_map(|brought| &brought.kinds).map(|kind| key(kind)).collect();
+        let after = taken(&all);
         let kinds = merged(&self.given, &all);
         self.missing.send_if_modified(|missing| {
             let before = missing.len();
@@ -149,7 +142,7 @@ impl Roster {
             let is_same = |(one, other): (&Arc<Plans>, &Arc<Plans>)| one.is_same(other);
             let same = served.keys().eq(kinds.keys()) && served.values().zip(kinds.values()).all(is_same);
             *served = Arc::new(kinds);
-            !same
+            !same || before != after
         });
         before != after
     }

@@ -105,6 +105,7 @@ impl Yard {
 
     /// These kinds, and no others. Answers where the jobs of new ones are.
     fn serve(&mut self, kinds: &Kinds) -> Vec<Jobs> {
+        while self.controllers.try_join_next().is_some() {} // those that have ended meanwhile
         for kind in self.kinds.keys().filter(|kind| !kinds.contains_key(*kind)).cloned().collect::<Vec<_>>() {
             self.stop(&kind);
         }

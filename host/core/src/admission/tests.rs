@@ -188,3 +188,27 @@ fn answers_are_what_the_api_server_reads() {
         assert_eq!(response(verdict, &[]), json!({"uid": "u-1", "allowed": false, "status": status, "warnings": []}));
     }
 }
+
+#[test]
+fn without_a_plugin_only_what_is_the_same_for_all_kinds_is_looked_at() {
+    let managed = |by: &str| changed(|job| job["spec"]["runPolicy"] = json!({"managedBy": by}));
+    let (ours, theirs) = (managed("kubeflow.org/training-operator"), managed("kueue.x-k8s.io/multikueue"));
+    let immutable = "spec.runPolicy.managedBy: Invalid value: \"kueue.x-k8s.io/multikueue\": field is immutable";
+    let unknown = "spec.runPolicy.managedBy: Unsupported value: \"me\": supported values: \
+                   \"kubeflow.org/training-operator\", \"kueue.x-k8s.io/multikueue\"";
+    let strange = changed(|job| job["spec"]["anything"] = 1.into());
+    for (name, request, refused) in [
+        ("a plugin's own field", request("CREATE", strange, Value::Null), None),
+        ("nobody manages so", request("CREATE", managed("me"), Value::Null), Some(unknown)),
+        ("who manages changes", request("UPDATE", theirs, ours), Some(immutable)),
+        ("it was so before", request("UPDATE", managed("me"), managed("me")), None),
+    ] {
+        let found = unread(["example.com", "v1", "TestJob"], &request).unwrap();
+        let told = "the plugin of TestJob is not loaded for the moment: the job waits, and was not looked at";
+        let expected = match refused {
+            Some(why) => (Verdict::Denied(why.to_owned()), vec![]),
+            None => (Verdict::Allowed, vec![told.to_owned()]),
+        };
+        assert_eq!((found.verdict, found.warnings), expected, "{name}");
+    }
+}

@@ -97,9 +97,17 @@ pub(super) fn webhooks(
     all
 }
 
+/// Lets the API server know us at those of these webhooks that are there.
+pub(super) fn renew(webhooks: &mut [Value], names: &BTreeSet<String>, bundle: &str) {
+    for webhook in webhooks.iter_mut().filter(|webhook| names.contains(text(webhook, "/name"))) {
+        merge(webhook, &json!({"clientConfig": {"caBundle": ByteString(bundle.into())}}));
+    }
+}
+
 /// How each of our webhooks that is there is reached.
-pub(super) fn clients(stored: &[Value], hooks: &[Hook]) -> Clients {
-    let ours = stored.iter().filter(|webhook| hooks.iter().any(|hook| text(webhook, "/name") == hook.name));
+pub(super) fn clients(stored: &[Value], hooks: &[Hook], held: &BTreeSet<String>) -> Clients {
+    let is_ours = |name: &str| held.contains(name) || hooks.iter().any(|hook| name == hook.name);
+    let ours = stored.iter().filter(|webhook| is_ours(text(webhook, "/name")));
     ours.filter_map(|webhook| Some((text(webhook, "/name").to_owned(), webhook.get("clientConfig")?.clone()))).collect()
 }
 
@@ -140,12 +148,12 @@ fn host(url: &str) -> Option<String> {
     Some(url.host()?.trim_matches(['[', ']']).to_lowercase())
 }
 
-/// Whether each of our webhooks is there and known by this authority.
-pub(super) fn carries(stored: &[Value], hooks: &[Hook], authority: &Authority) -> bool {
-    hooks.iter().all(|hook| {
-        let there = stored.iter().find(|webhook| text(webhook, "/name") == hook.name);
-        there.is_some_and(|webhook| bundle(webhook).contains(authority))
-    })
+/// Whether each of our webhooks is there and known by this authority; of those that are held, each that is there.
+pub(super) fn carries(stored: &[Value], hooks: &[Hook], held: &BTreeSet<String>, authority: &Authority) -> bool {
+    let there = |name: &str| stored.iter().find(|webhook| text(webhook, "/name") == name);
+    let is_known = |webhook: &Value| bundle(webhook).contains(authority);
+    hooks.iter().all(|hook| there(&hook.name).is_some_and(is_known))
+        && held.iter().filter_map(|name| there(name)).all(is_known)
 }
 
 fn bundle(webhook: &Value) -> Vec<Authority> {

@@ -46,6 +46,8 @@ pub(super) struct Keeper {
     roster: Arc<Roster>,
     kinds: flag::Receiver<Arc<Kinds>>,
     hooks: Vec<Hook>,
+    /// Webhooks of kinds whose plugins are not loaded: they stay where they are.
+    held: BTreeSet<String>,
     /// Webhooks of kinds that are not served any more, until they are taken out of the configuration.
     retired: BTreeSet<String>,
     /// Whether there is admission where nobody has installed its configuration.
@@ -87,6 +89,7 @@ impl Keeper {
             configurations: Api::all_with(client.clone(), &kind()),
             names,
             hooks,
+            held: BTreeSet::new(),
             kinds,
             roster,
             retired: BTreeSet::new(),
@@ -145,10 +148,10 @@ impl Keeper {
         let hooks = hooks(&self.kinds.borrow_and_update());
         let held = self.roster.held();
         let held = held.iter().filter_map(|(api_version, kind)| Some((api_version.split_once('/')?.0, kind)));
-        let held: BTreeSet<_> = held.map(|(group, kind)| configuration::name(group, kind)).collect();
+        let held = held.map(|(group, kind)| configuration::name(group, kind)).collect();
         let gone = self.hooks.iter().map(|hook| hook.name.clone());
-        self.retired.extend(gone);
-        self.retired.retain(|name| !held.contains(name) && !hooks.iter().any(|hook| hook.name == *name));
+        self.retired.extend(gone.chain(std::mem::replace(&mut self.held, held)));
+        self.retired.retain(|name| !self.held.contains(name) && !hooks.iter().any(|hook| hook.name == *name));
         self.hooks = hooks;
     }
 
@@ -183,7 +186,7 @@ impl Keeper {
     async fn look(&mut self) -> Result<Duration, KeepError> {
         let (Some(secret), Some(configuration)) = (&self.secret, &self.configuration) else { return Ok(CHECK) };
         let now = Timestamp::now();
-        self.clients.extend(configuration::clients(webhooks(configuration.as_ref()), &self.hooks));
+        self.clients.extend(configuration::clients(webhooks(configuration.as_ref()), &self.hooks, &self.held));
         let names = configuration::names(&self.clients, &self.names.service);
         let shown = self.shown.borrow().clone();
         if let Some(renewed) = secret::renewed(secret.as_ref(), shown.as_deref(), &names, now)? {
@@ -209,6 +212,7 @@ impl Keeper {
         let stored = self.configuration.clone().flatten();
         let before = webhooks(stored.as_ref());
         let mut wanted = configuration::webhooks(before, &self.hooks, &self.clients, &self.names.service, bundle);
+        configuration::renew(&mut wanted, &self.held, bundle);
         wanted.retain(|webhook| !self.retired.contains(text(webhook, "/name")));
         if wanted == before {
             self.retired.clear(); // what comes after is of somebody who serves it
@@ -229,7 +233,7 @@ impl Keeper {
     fn show(&mut self, stored: Certificate, now: Timestamp) -> Option<Duration> {
         let authority = stored.authority(now)?.clone();
         let webhooks = webhooks(self.configuration.as_ref().and_then(Option::as_ref));
-        let is_carried = configuration::carries(webhooks, &self.hooks, &authority);
+        let is_carried = configuration::carries(webhooks, &self.hooks, &self.held, &authority);
         let since = match self.carried.take() {
             Some((carried, since)) if carried == authority => since,
             Some(_) | None => Instant::now(),
@@ -237,7 +241,8 @@ impl Keeper {
         self.carried = is_carried.then_some((authority, since));
         let shown = self.shown.borrow().clone();
         let is_known = |shown: &Certificate| {
-            shown.authority(now).is_some_and(|authority| configuration::carries(webhooks, &self.hooks, authority))
+            let carries = |authority| configuration::carries(webhooks, &self.hooks, &self.held, authority);
+            shown.authority(now).is_some_and(carries)
         };
         let switch = switch::of(shown.as_deref(), &stored, is_carried.then(|| since.elapsed()), is_known);
         if matches!(switch, Switch::Now) {

@@ -10,17 +10,17 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch as flag};
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
-use trainyard_core::admission::{self, NotAReview, Verdict};
+use trainyard_core::admission::{self, Answer, NotAReview, Verdict};
 use trainyard_core::json::text;
 
 use super::configuration::{self, Hook};
 use super::metrics::Reviews;
 use crate::catalog::LoadedKind;
-use crate::operator::roster::{Plans, Roster};
+use crate::operator::roster::{Kinds, Plans};
 
 /// As in controller-runtime: the old object and the new one, of 3 MiB at most each, and something around them.
 const MAX_BYTES: usize = 7 << 20;
@@ -32,17 +32,9 @@ const AT_ONCE: usize = 4;
 
 /// Who reviews jobs, of whatever kinds there are now.
 struct Reviewer {
-    roster: Arc<Roster>,
+    kinds: flag::Receiver<Arc<Kinds>>,
     reviews: Reviews,
     turns: Turns,
-}
-
-/// What is at a path.
-enum Path {
-    /// A kind, and who plans for its jobs.
-    Served(Arc<Plans>),
-    /// A kind whose plugin is not loaded: its group, version and name.
-    Held([String; 3]),
 }
 
 /// Of each kind, by its path.
@@ -50,47 +42,41 @@ enum Path {
 struct Turns(Mutex<BTreeMap<String, Arc<Semaphore>>>);
 
 /// The paths of all kinds.
-pub(super) fn router(roster: Arc<Roster>, reviews: Reviews) -> axum::Router {
-    let reviewer = Reviewer { roster, reviews, turns: Turns::default() };
+pub(super) fn router(kinds: flag::Receiver<Arc<Kinds>>, reviews: Reviews) -> axum::Router {
+    let reviewer = Reviewer { kinds, reviews, turns: Turns::default() };
     axum::Router::new().fallback(post(answer)).with_state(Arc::new(reviewer))
 }
 
 async fn answer(State(reviewer): State<Arc<Reviewer>>, uri: Uri, body: Body) -> Response {
-    let Some(path) = reviewer.path(uri.path()) else {
-        return no(StatusCode::NOT_FOUND, &format!("no plugin that is loaded reviews {}", uri.path()));
-    };
     let body = match timeout(MAX_WAIT, to_bytes(body, MAX_BYTES)).await {
         Ok(Ok(body)) => body,
         Ok(Err(error)) => return no(StatusCode::BAD_REQUEST, &format!("the body cannot be read: {error}")),
         Err(_) => return no(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"),
     };
-    let Ok(_turn) = reviewer.turns.of(uri.path()).acquire_owned().await else {
+    let served = reviewer.served(uri.path());
+    // Whatever else strangers think of shares one.
+    let turns = served.as_ref().map_or("", |_| uri.path());
+    let Ok(_turn) = reviewer.turns.of(turns).acquire_owned().await else {
         return no(StatusCode::SERVICE_UNAVAILABLE, "this operator ends");
     };
+    let review = |answered: &dyn Fn(&Value) -> Response| match serde_json::from_slice(&body) {
+        Ok(review) => answered(&review),
+        Err(error) => no(StatusCode::BAD_REQUEST, &format!("the body is not JSON: {error}")),
+    };
     // A plugin may compute for a while.
-    block_in_place(|| {
-        reviewer.reviews.count(uri.path(), || {
-            let response = match serde_json::from_slice(&body) {
-                Ok(review) => answered(&path, &review),
-                Err(error) => no(StatusCode::BAD_REQUEST, &format!("the body is not JSON: {error}")),
-            };
+    block_in_place(|| match served {
+        Some(plans) => reviewer.reviews.count(uri.path(), || {
+            let response = review(&|review| planned(&plans, review));
             (response.status().as_u16(), response)
-        })
+        }),
+        None => review(&|review| unplanned(uri.path(), review)),
     })
 }
 
 impl Reviewer {
-    fn path(&self, path: &str) -> Option<Path> {
-        let kinds = self.roster.kinds();
-        let served = kinds.borrow().values().find(|plans| Hook::of(&plans.active.kind).path == path).cloned();
-        let held = || {
-            self.roster.held().into_iter().find_map(|(api_version, kind)| {
-                let (group, version) = api_version.split_once('/')?;
-                let is_here = configuration::path(group, version, &kind) == path;
-                is_here.then(|| [group.to_owned(), version.to_owned(), kind])
-            })
-        };
-        served.map(Path::Served).or_else(|| held().map(Path::Held))
+    fn served(&self, path: &str) -> Option<Arc<Plans>> {
+        let kinds = self.kinds.borrow();
+        kinds.values().find(|plans| Hook::of(&plans.active.kind).path == path).cloned()
     }
 }
 
@@ -104,15 +90,24 @@ impl Turns {
 }
 
 /// A job is reviewed by the version that planned it, if that is loaded.
-fn answered(path: &Path, review: &Value) -> Response {
-    let answer = match path {
-        Path::Served(plans) => {
-            let job = review.pointer("/request/object").unwrap_or(&Value::Null);
-            let LoadedKind { kind, plugin, settings, .. } = &**plans.of(job).unwrap_or(&plans.active);
-            admission::review(kind, review, &plugin.description().name, plugin, settings)
-        }
-        Path::Held(kind) => admission::unread(kind.each_ref().map(String::as_str), review),
-    };
+fn planned(plans: &Plans, review: &Value) -> Response {
+    let job = review.pointer("/request/object").unwrap_or(&Value::Null);
+    let LoadedKind { kind, plugin, settings, .. } = &**plans.of(job).unwrap_or(&plans.active);
+    told(admission::review(kind, review, &plugin.description().name, plugin, settings), review)
+}
+
+/// A kind whose plugin is not loaded: it may be on its way here, as in another replica, or have gone a moment ago. Its users
+/// are not locked out.
+fn unplanned(path: &str, review: &Value) -> Response {
+    let kind = ["group", "version", "kind"].map(|field| text(review, &format!("/request/kind/{field}")));
+    let [group, version, name] = kind;
+    if configuration::path(group, version, name) != path {
+        return no(StatusCode::NOT_FOUND, &format!("nobody reviews at {path}"));
+    }
+    told(admission::unread(kind, review), review)
+}
+
+fn told(answer: Result<Answer, NotAReview>, review: &Value) -> Response {
     let answer = match answer {
         Ok(answer) => answer,
         Err(error @ (NotAReview::OtherType { .. } | NotAReview::Missing(_) | NotAReview::OtherKind { .. })) => {
@@ -144,7 +139,7 @@ mod tests {
     use super::*;
     use crate::catalog::{Catalog, Needs};
     use crate::operator::metrics::Page;
-    use crate::operator::roster::Brought;
+    use crate::operator::roster::Roster;
     use crate::plugin::{Compiler, Engine};
 
     #[tokio::test(flavor = "multi_thread")]
@@ -153,9 +148,8 @@ mod tests {
         let catalog = Catalog::load(&engine, &[], &[], &Needs::All).unwrap();
         let kind = catalog.kinds()[0].clone();
         let uri: Uri = Hook::of(&kind.kind).path.parse().unwrap();
-        let key = (kind.api_version(), kind.kind.kind.clone());
         let reviewer = Arc::new(Reviewer {
-            roster: Arc::new(Roster::new(&catalog)),
+            kinds: Roster::new(&catalog).kinds(),
             reviews: Reviews::new(&Page::default()),
             turns: Turns::default(),
         });
@@ -176,13 +170,14 @@ mod tests {
             let text = String::from_utf8(text.into()).unwrap();
             assert!(text.contains(expected), "{name}: {text}");
         }
-        reviewer.roster.offer("p", Brought { held: [key.clone()].into(), ..Brought::default() });
-        let response = answer(State(reviewer.clone()), uri, Body::from(review.to_string())).await;
+        let review = review.to_string().replace(&kind.kind.kind, "StrangeJob");
+        let path: Uri = uri.path().replace(&kind.kind.kind.to_lowercase(), "strangejob").parse().unwrap();
+        let response = answer(State(reviewer.clone()), path, Body::from(review.clone())).await;
         let text = to_bytes(response.into_body(), MAX_BYTES).await.unwrap();
         let answer_of = serde_json::from_slice::<Value>(&text).unwrap();
         assert_eq!(answer_of["response"]["allowed"], true, "its plugin is not loaded: {answer_of}");
         assert!(answer_of["response"]["warnings"][0].as_str().unwrap().contains("is not loaded for the moment"));
-        let elsewhere = answer(State(reviewer), "/validate-nothing".parse().unwrap(), Body::empty()).await;
+        let elsewhere = answer(State(reviewer), "/validate-nothing".parse().unwrap(), Body::from(review)).await;
         assert_eq!(elsewhere.status(), 404);
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kube::ResourceExt;
 use trainyard_core::contract::Kind;
 
+use super::offer::held;
 use super::report::Failure;
 use super::shelf::named;
 use super::{Guarded, Loader, Plugins, Version, of};
@@ -22,8 +23,8 @@ impl Loader {
             }
             let others = self.roster.owners(kind).into_iter().filter_map(|other| all.get(&of(&other)));
             let has = |plugin: Option<&FrameworkPlugin>| {
-                let kinds = plugin.and_then(|plugin| plugin.status.as_ref()).map(|status| &status.kinds);
-                kinds.is_some_and(|kinds| kinds.contains(&named(kind)))
+                let key = (format!("{}/{}", kind.group, kind.version), kind.kind.clone());
+                plugin.is_some_and(|plugin| held(plugin).contains(&key))
             };
             // Who has it already has jobs of it.
             let own = has(Some(plugin));

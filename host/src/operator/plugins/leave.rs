@@ -152,7 +152,7 @@ fn is_held(plugin: &FrameworkPlugin) -> bool {
 }
 
 /// All that a version of it runs the jobs of, or has run.
-fn kinds(plugin: &FrameworkPlugin) -> BTreeSet<KindKey> {
+pub(super) fn kinds(plugin: &FrameworkPlugin) -> BTreeSet<KindKey> {
     let Some(FrameworkPluginStatus { kinds, retained, .. }) = &plugin.status else { return BTreeSet::new() };
     let kinds = kinds.iter().filter_map(|kind| kind_key(kind));
     kinds.chain(retained.iter().flat_map(Loaded::kind_keys)).collect()

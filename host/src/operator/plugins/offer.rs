@@ -10,9 +10,9 @@ use trainyard_core::contract::Kind;
 
 use super::report::Failure;
 use super::shelf::Shelf;
-use super::{Loader, Version};
+use super::{Loader, Version, leave};
 use crate::catalog::LoadedKind;
-use crate::framework_plugin::{FrameworkPlugin, FrameworkPluginSpec, Loaded, UpgradePolicy, kind_key};
+use crate::framework_plugin::{FrameworkPlugin, FrameworkPluginSpec, Loaded, UpgradePolicy};
 use crate::operator::permissions;
 use crate::operator::roster::{Brought, LiveJob};
 use crate::operator::wakers::KindKey;
@@ -46,11 +46,16 @@ impl Loader {
         if shelf.approved == approved {
             return Ok(());
         }
+        shelf.approved = None; // what follows may be done by half
         let kinds: Vec<_> = description.kinds.iter().collect();
         let objects = plugin.spec.grants.among(&description.objects);
         permissions::check(&self.client, &self.jobs, &kinds, &objects).await?;
+        let name = plugin.name_any();
+        for kind in &kinds {
+            self.definitions.check(kind, &name).await?; // before any is written
+        }
         for kind in kinds {
-            self.definitions.serve(kind, &plugin.name_any()).await?;
+            self.definitions.serve(kind, &name).await?;
         }
         shelf.approved = approved;
         Ok(())
@@ -70,12 +75,15 @@ impl Loader {
         former.sort_by_key(|former| retained.iter().position(|about| about.digest == former.about.digest));
         let former =
             |version: &Version| kinds(plugin, version, &plugin.spec.fitting_settings(version.plugin.description()));
-        let brought = Brought {
+        let mut brought = Brought {
             kinds: kinds(plugin, &active.version, &active.settings),
             former: shelf.former.iter().flat_map(former).collect(),
-            held: BTreeSet::new(),
+            held: shelf.retained.iter().flat_map(Loaded::kind_keys).collect(),
             takes_all: plugin.spec.upgrade_policy == UpgradePolicy::Immediate,
         };
+        for kind in brought.kinds.iter().chain(&brought.former) {
+            brought.held.remove(&(kind.api_version(), kind.kind.kind.clone()));
+        }
         if self.roster.offer(&name, brought) {
             let _ = self.again.send(()); // somebody else may have wanted these kinds, or may have them now
         }
@@ -153,9 +161,10 @@ fn digests(jobs: impl Iterator<Item = LiveJob>) -> BTreeSet<String> {
     jobs.filter(|job| !job.has_ended).filter_map(|job| job.digest).collect()
 }
 
-/// What a plugin has, loaded or not.
+/// What a plugin has, or has jobs of, loaded or not; nothing once somebody else has its kinds.
 pub(super) fn held(plugin: &FrameworkPlugin) -> BTreeSet<KindKey> {
-    plugin.status.iter().flat_map(|status| &status.kinds).filter_map(|kind| kind_key(kind)).collect()
+    let has_any = plugin.status.as_ref().is_some_and(|status| !status.kinds.is_empty());
+    if has_any { leave::kinds(plugin) } else { BTreeSet::new() }
 }
 
 fn kinds(plugin: &FrameworkPlugin, version: &Version, settings: &Value) -> Vec<Arc<LoadedKind>> {

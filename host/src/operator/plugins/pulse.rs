@@ -18,7 +18,9 @@ impl Loader {
         loop {
             ticks.tick().await;
             let is_there = |plugin: &str| all.get(&of(plugin)).is_some();
-            self.roster.retain(is_there);
+            if self.roster.retain(is_there) {
+                let _ = self.again.send(()); // somebody may have waited for their kinds
+            }
             let shelves: Vec<_> = {
                 let mut shelves = lock(&self.shelves);
                 for (plugin, _) in shelves.extract_if(|plugin, _| !is_there(plugin)) {

@@ -156,8 +156,13 @@ pub(super) fn status(
     now: Timestamp,
 ) -> FrameworkPluginStatus {
     let Report { generation, active, retained, failure, .. } = report;
-    // What does not plan for the moment has jobs still, unless somebody else has them.
-    let stays = before.filter(|_| failure.is_none_or(|failure| failure.reason != KIND_CONFLICT));
+    // What does not plan for the moment has jobs still, unless somebody else has the kinds of the version that had them.
+    let had = |about: &Loaded| {
+        let known = before.and_then(|before| before.active.as_ref()).into_iter().chain(*retained);
+        known.into_iter().any(|known| known.digest == about.digest)
+    };
+    let lost = failure.filter(|failure| failure.reason == KIND_CONFLICT).and_then(|lost| lost.candidate.as_deref());
+    let stays = before.filter(|_| !lost.is_some_and(had));
     let kinds = active.map(|version| &version.about.kinds).or(stays.map(|before| &before.kinds));
     let said = conditions(report);
     let old = before.map(|before| before.conditions.as_slice()).unwrap_or_default();

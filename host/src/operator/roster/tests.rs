@@ -105,12 +105,22 @@ fn a_kind_that_is_held_is_left_alone() {
     roster.offer("p", Brought { held: held(), ..Brought::default() });
     assert_eq!((active(), roster.has("p")), (None, false));
     assert_eq!((roster.owners(&given.kind), roster.held()), (vec!["p".to_owned()], held()), "it is still p's");
+    let newer = Kind { version: "v2".into(), ..given.kind.clone() };
+    assert_eq!(roster.owners(&newer), ["p"], "in whatever version");
     roster.offer("q", Brought { kinds: vec![version(given, "b")], ..Brought::default() });
     assert_eq!((active(), roster.has("q")), (Some(Some("b".into())), true), "but for who brings it");
     assert_eq!(roster.held(), BTreeSet::new());
     roster.withdraw("q");
+    let mut kinds = roster.kinds();
+    kinds.mark_unchanged();
+    let strange = ("example.com/v1".to_owned(), "Other".to_owned());
+    roster.offer("r", Brought { held: [strange].into(), ..Brought::default() });
+    assert!(kinds.has_changed().unwrap(), "who keeps webhooks is told");
     roster.withdraw("p");
     assert_eq!(active(), Some(None));
+    let former = vec![version(given, "a")];
+    roster.offer("p", Brought { former, ..Brought::default() });
+    assert_eq!(roster.owners(&given.kind), ["p"], "it has jobs of it");
 }
 
 /// Who starts the operator with a file wants its kinds to be of that file.

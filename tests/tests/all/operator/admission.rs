@@ -310,11 +310,23 @@ fn a_kind_whose_plugin_is_not_loaded_keeps_its_webhook() -> Result<()> {
     plugin(true)?;
     gate.cluster.wait_until(60, "the user to be told", is_kept)?;
     drop(operator);
-    let _operator = gate.operator(port)?;
+    let _operator = gate.operator_with(port, &["--enable-scheme=PyTorchJob"])?;
     gate.cluster.wait_until(60, "the user to be told again", is_kept)?;
+    let managed = broken(&XGBOOST, |job| job["spec"]["runPolicy"] = json!({"managedBy": "me"}));
+    let refused = denied(&XGBOOST, "spec.runPolicy.managedBy: Unsupported value: \"me\"");
+    let found = gate.refusal(&managed)?;
+    ensure!(found.contains(&refused), "what is the same for all kinds: {found}");
     plugin(false)?;
     gate.cluster.wait_until(60, "jobs to be looked at", || gate.ask(&good(&XGBOOST)))?;
-    gate.cluster.kubectl(&["delete", "frameworkplugin/own", "--timeout=60s"]).map(drop)
+    plugin(true)?;
+    gate.cluster.wait_until(60, "the user to be told", is_kept)?;
+    gate.cluster.kubectl(&["delete", "frameworkplugin/own", "--timeout=60s"])?;
+    // Nobody is left to be asked.
+    gate.cluster.wait_until(60, "the entry to go", || {
+        let found = gate.webhooks()?.into_iter().find(|each| each["name"] == entry["name"]);
+        ensure!(found.is_none(), "{found:?}");
+        gate.ask(&good(&XGBOOST))
+    })
 }
 
 #[test]

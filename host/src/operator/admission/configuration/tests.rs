@@ -28,7 +28,7 @@ fn service() -> Service {
 }
 
 fn wanted(stored: &[Value], hooks: &[Hook]) -> Vec<Value> {
-    webhooks(stored, hooks, &clients(stored, hooks), &service(), "CA")
+    webhooks(stored, hooks, &clients(stored, hooks, &BTreeSet::new()), &service(), "CA")
 }
 
 /// As an API server stores it: more fields than anybody wrote.
@@ -123,7 +123,7 @@ fn a_webhook_is_added_where_the_others_are_reached() {
 fn a_webhook_that_was_deleted_is_reached_as_before() {
     let hooks = [hook("FooJob")];
     let client = json!({"url": "https://10.0.0.1:9443/x", "caBundle": BUNDLE});
-    let known = clients(&[entry("foojob", client.clone())], &hooks);
+    let known = clients(&[entry("foojob", client.clone())], &hooks, &BTreeSet::new());
     let found = webhooks(&[], &hooks, &known, &service(), "CA");
     assert_eq!(found[0]["clientConfig"], client);
 }
@@ -140,7 +140,7 @@ fn the_certificate_is_for_every_name_by_which_we_are_called() {
         (json!({"url": "no url"}), None),
         (json!({}), None),
     ] {
-        let found = names(&clients(&[entry("foojob", client.clone())], &hooks), &service);
+        let found = names(&clients(&[entry("foojob", client.clone())], &hooks, &BTreeSet::new()), &service);
         let all = ["training-operator.kubeflow.svc"].into_iter().chain(expected).map(str::to_owned);
         assert_eq!(found, all.collect(), "{client}");
     }
@@ -165,6 +165,13 @@ fn an_authority_is_carried_when_every_webhook_of_ours_knows_it() {
         ("one is missing", vec![&new], false),
         ("one knows none", vec![&new, ""], false),
     ] {
-        assert_eq!(carries(&stored(&bundles), &hooks, &authority), expected, "{name}");
+        assert_eq!(carries(&stored(&bundles), &hooks, &BTreeSet::new(), &authority), expected, "{name}");
+    }
+    let held = [name("kubeflow.org", "BarJob")].into();
+    for (bundles, expected) in [(vec![new.as_str(), &new], true), (vec![&new, &old], false), (vec![&new], true)] {
+        let mut stored = stored(&bundles);
+        assert_eq!(carries(&stored, &hooks[..1], &held, &authority), expected, "one is held");
+        renew(&mut stored, &held, &new);
+        assert!(carries(&stored, &hooks[..1], &held, &authority), "and is told of us where it is");
     }
 }

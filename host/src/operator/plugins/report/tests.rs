@@ -43,8 +43,12 @@ fn what_does_not_plan_for_the_moment_still_has_kinds_and_jobs() {
         ..FrameworkPluginStatus::default()
     };
     let retained = [loaded("b"), loaded("a")];
-    let (broken, taken) = (failed(Step::Fetched, "Unavailable"), Failure::conflict("somebody had it first".into()));
-    for (failure, has_kinds) in [(None, true), (Some(&broken), true), (Some(&taken), false)] {
+    let broken = failed(Step::Fetched, "Unavailable");
+    let taken = |digest| Failure::conflict("somebody had it first".into()).about(loaded(digest));
+    let (of_these, of_a_new_one) = (taken("b"), taken("c"));
+    for (failure, has_kinds) in
+        [(None, true), (Some(&broken), true), (Some(&of_these), false), (Some(&of_a_new_one), true)]
+    {
         let report =
             Report { generation: None, active: None, retained: &retained, failure, is_remembered: false, notice: None };
         let told = status(&report, Some(&before), Timestamp::UNIX_EPOCH);
