@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use trainyard_tests::{ROOT, generated};
 
@@ -20,9 +20,11 @@ fn the_page_has_v1s_names_and_counts_what_happened() -> Result<()> {
     place.wait_for("pytorchjob/good", "Running")?;
     let first = place.pods()?;
     place.end("good-worker-0", 1)?;
-    place.wait("pytorchjob/good", "jsonpath={.status.replicaStatuses.Worker.active}=1")?;
-    place.wait("pytorchjob/good", "jsonpath={.status.replicaStatuses.Worker.active}=2")?;
-    assert_ne!(place.pods()?, first, "worker 0 was made again");
+    place.cluster.wait_until(60, "worker 0 to be made again", || {
+        let pods = place.pods()?;
+        ensure!(pods.len() == 3 && pods != first, "{pods:?}");
+        Ok(())
+    })?;
     place.end("good-master-0", 0)?;
     place.wait("pytorchjob/good", "delete")?;
 
