@@ -136,7 +136,8 @@ fn marked(mut definition: Value, plugin: Option<&str>) -> serde_json::Result<Cus
 
 fn step(there: Option<&CustomResourceDefinition>, wanted: &CustomResourceDefinition, kind: &Kind) -> Step {
     let Some(there) = there else { return Step::Create };
-    if is_ours(there) {
+    // The kind's name is never changed: https://github.com/kubernetes/apiextensions-apiserver/blob/v0.34.1/pkg/apis/apiextensions/validation/validation.go
+    if is_ours(there) && there.spec.names.kind == kind.kind {
         return if is_same(there, wanted) { Step::Use } else { Step::Replace };
     }
     let version = there.spec.versions.iter().find(|version| version.name == kind.version && version.served);
@@ -199,6 +200,9 @@ mod tests {
         assert_eq!(step(Some(&older), &wanted, &kind), Step::Replace);
         assert_eq!(step(Some(&with(json!({}))), &wanted, &kind), Step::Use);
         let refusal = "it is vendor's, and does not serve v1 RingJob in namespaces with a status";
+        let renamed = Kind { kind: "Ring".into(), ..kind.clone() };
+        let ours = "it is trainyard's, and does not serve v1 Ring in namespaces with a status";
+        assert_eq!(step(Some(&wanted), &wanted, &renamed), Step::Refuse(ours.into()));
         for other in [
             json!({"spec": {"scope": "Cluster"}}),
             json!({"spec": {"names": {"kind": "Ring"}}}),

@@ -152,9 +152,23 @@ impl Roster {
         lock(&self.jobs).insert(kind, (jobs, seen));
     }
 
-    /// Nobody looks at the jobs of that kind any more.
-    pub(super) fn forget(&self, kind: &KindKey) {
-        lock(&self.jobs).remove(kind);
+    /// Nobody looks at these jobs of that kind any more.
+    pub(super) fn forget(&self, kind: &KindKey, jobs: &Arc<Store<JobText>>) {
+        let mut all = lock(&self.jobs);
+        if all.get(kind).is_some_and(|(known, _)| Arc::ptr_eq(known, jobs)) {
+            all.remove(kind);
+        }
+    }
+
+    /// Whether jobs of one of these kinds are still looked at although it is not served any more.
+    pub(super) fn is_ending(&self, kinds: &BTreeSet<KindKey>) -> bool {
+        let served = self.kinds.borrow().clone();
+        lock(&self.jobs).keys().any(|kind| kinds.contains(kind) && !served.contains_key(kind))
+    }
+
+    /// The plugin that new jobs of a kind are for, if it is a `FrameworkPlugin`'s.
+    pub(super) fn owner(&self, kind: &KindKey) -> Option<String> {
+        self.kinds.borrow().get(kind).and_then(|plans| plans.active.owner.clone())
     }
 
     /// All jobs of a kind; None as long as they have not been seen.

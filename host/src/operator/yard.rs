@@ -142,7 +142,12 @@ impl Yard {
         let (plans, now) = flag::channel(plans.clone());
         let (stop, stopped) = flag::channel(false);
         let controller = self.controller(kind, now, jobs.store.clone());
-        self.controllers.spawn(control(controller, wakes, self.workers, begun(needs), stopped));
+        let (roster, store, ended) = (self.roster.clone(), jobs.store.clone(), kind.clone());
+        let looks = control(controller, wakes, self.workers, begun(needs), stopped);
+        self.controllers.spawn(async move {
+            looks.await;
+            roster.forget(&ended, &store);
+        });
         self.kinds.insert(kind.clone(), Served { plans, change: None, jobs: watch, stop });
         jobs
     }
@@ -172,7 +177,6 @@ impl Yard {
         served.stop.send_replace(true);
         served.jobs.abort();
         self.watches.wakers.remove(kind);
-        self.roster.forget(kind);
     }
 
     fn controller(&self, kind: &KindKey, plans: flag::Receiver<Arc<Plans>>, jobs: Arc<Store<JobText>>) -> Controller {

@@ -13,13 +13,15 @@ use super::report::Failure;
 use super::shelf::Shelf;
 use super::{Loader, Plugins};
 use crate::framework_plugin::{Definitions, FrameworkPlugin, FrameworkPluginStatus, Loaded, kind_key};
-use crate::operator::roster::LiveJob;
+use crate::operator::roster::{Brought, LiveJob};
 use crate::operator::wakers::KindKey;
 
 /// Keeps a plugin there as long as jobs need it.
 const FINALIZER: &str = "trainyard.dev/jobs";
 /// While a plugin is deleted: how often it is looked whether its jobs have ended.
 const LOOK: Duration = Duration::from_secs(5);
+/// How often it is looked whether the passes under way have ended.
+const ENDING: Duration = Duration::from_millis(250);
 /// Jobs in an answer to a list.
 const PAGE: u32 = 500;
 /// Jobs that are named.
@@ -43,16 +45,27 @@ impl Loader {
 
     /// A deleted plugin: it plans, and stays, while jobs that it planned have not ended.
     pub(super) async fn leave(&self, plugin: &FrameworkPlugin, all: &Plugins, shelf: &mut Shelf) -> Action {
-        if !plugin.spec.suspend {
+        let name = plugin.name_any();
+        let is_leaving = std::mem::take(&mut shelf.is_leaving);
+        if !plugin.spec.suspend && !is_leaving {
             self.restore(plugin, all, shelf).await; // the operator was started since
             self.serve(plugin, all, shelf).await;
         }
         if !self.leads() || !is_held(plugin) {
             return Action::await_change();
         }
-        let name = plugin.name_any();
-        let notice = match self.users(plugin).await {
+        if is_leaving && self.roster.is_ending(&all_kinds(plugin, shelf)) {
+            shelf.is_leaving = true;
+            return Action::requeue(ENDING);
+        }
+        let notice = match self.users(plugin, shelf).await {
             Ok(None) => None,
+            Ok(Some(users)) if users.is_empty() && self.roster.has(&name) => {
+                // It may be planning for a new one: it is asked no more, and then it is looked again.
+                self.roster.offer(&name, Brought { held: all_kinds(plugin, shelf), ..Brought::default() });
+                shelf.is_leaving = true;
+                return Action::requeue(ENDING);
+            }
             Ok(Some(users)) if users.is_empty() => match self.go(plugin, shelf).await {
                 Ok(()) => {
                     info!(plugin = name, "a plugin has gone");
@@ -68,7 +81,7 @@ impl Loader {
         if notice.is_some() {
             self.report(plugin, shelf, None, notice).await;
         }
-        Action::requeue(LOOK)
+        Action::requeue(if is_leaving { Duration::ZERO } else { LOOK })
     }
 
     /// May be done twice: what has gone already is not missed.
@@ -90,10 +103,17 @@ impl Loader {
     }
 
     /// Jobs that need the plugin; None while the jobs have not been seen.
-    async fn users(&self, plugin: &FrameworkPlugin) -> kube::Result<Option<Vec<String>>> {
-        let Some(jobs) = self.jobs_of(&kinds(plugin)).await? else { return Ok(None) };
-        let needs = jobs.into_iter().filter(|job| job.digest.is_some() && !job.has_ended);
-        Ok(Some(needs.map(|job| job.name).collect()))
+    async fn users(&self, plugin: &FrameworkPlugin, shelf: &Shelf) -> kube::Result<Option<Vec<String>>> {
+        let own: Vec<_> = shelf.retained.iter().map(|about| about.digest.as_str()).collect();
+        let mut users = Vec::new();
+        for kind in all_kinds(plugin, shelf) {
+            let Some(jobs) = self.jobs_of(&BTreeSet::from([kind.clone()])).await? else { return Ok(None) };
+            let is_others = self.roster.owner(&kind).is_some_and(|owner| owner != plugin.name_any());
+            let is_of_it = |digest: &str| !is_others || own.contains(&digest);
+            let needs = |job: &LiveJob| !job.has_ended && job.digest.as_deref().is_some_and(is_of_it);
+            users.extend(jobs.into_iter().filter(needs).map(|job| job.name));
+        }
+        Ok(Some(users))
     }
 
     /// The jobs of these kinds; None while they have not been seen. The API server is asked for those of kinds that nobody
@@ -156,6 +176,12 @@ pub(super) fn kinds(plugin: &FrameworkPlugin) -> BTreeSet<KindKey> {
     let Some(FrameworkPluginStatus { kinds, retained, .. }) = &plugin.status else { return BTreeSet::new() };
     let kinds = kinds.iter().filter_map(|kind| kind_key(kind));
     kinds.chain(retained.iter().flat_map(Loaded::kind_keys)).collect()
+}
+
+/// Those, and what has not been written down yet.
+fn all_kinds(plugin: &FrameworkPlugin, shelf: &Shelf) -> BTreeSet<KindKey> {
+    let loaded = shelf.active.iter().map(|active| &active.version.about).chain(&shelf.retained);
+    kinds(plugin).into_iter().chain(loaded.flat_map(Loaded::kind_keys)).collect()
 }
 
 fn in_use(users: &[String]) -> String {

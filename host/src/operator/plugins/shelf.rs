@@ -44,6 +44,8 @@ pub(super) struct Shelf {
     pub(super) approved: Option<(Option<i64>, String)>,
     /// What was active before, the last first.
     pub(super) past: Vec<String>,
+    /// Whether it was deleted, and is not asked any more: it goes unless a job turns out to need it.
+    pub(super) is_leaving: bool,
     /// Whether the status says that the active version is not called.
     pub(super) told_left_alone: bool,
     /// The status that was written last, and what the API server kept of it: less where its definition is older.

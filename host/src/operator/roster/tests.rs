@@ -163,6 +163,27 @@ fn jobs_are_known_once_they_have_been_seen() {
     is_seen.send_replace(true);
     let live = LiveJob { name: "ns/job".into(), digest: Some("a".into()), has_ended: true };
     assert_eq!(roster.jobs(&api_version, &kind), Some(vec![live]));
-    roster.forget(&(api_version.clone(), kind.clone()));
-    assert_eq!(roster.jobs(&api_version, &kind), None);
+    let kind = (api_version, kind);
+    roster.forget(&kind, &Arc::default()); // of a controller that ended before
+    assert!(roster.jobs(&kind.0, &kind.1).is_some());
+    roster.forget(&kind, &store);
+    assert_eq!(roster.jobs(&kind.0, &kind.1), None);
+}
+
+#[test]
+fn jobs_of_a_kind_that_has_gone_are_looked_at_until_the_last_pass_has_ended() {
+    let catalog = catalog();
+    let roster = Roster::new(&catalog);
+    let gone = named(catalog.kinds().first().unwrap(), "RingJob");
+    let kind = key(&gone);
+    let kinds = BTreeSet::from([kind.clone()]);
+    roster.offer("p", Brought { kinds: vec![gone], ..Brought::default() });
+    let (store, (_, seen)) = (Arc::<Store<_>>::default(), flag::channel(true));
+    roster.follow(kind.clone(), store.clone(), seen);
+    assert!(!roster.is_ending(&kinds), "it is served");
+    roster.offer("p", Brought { held: kinds.clone(), ..Brought::default() });
+    assert!(roster.is_ending(&kinds));
+    assert!(!roster.is_ending(&BTreeSet::new()));
+    roster.forget(&kind, &store);
+    assert!(!roster.is_ending(&kinds));
 }
