@@ -26,6 +26,7 @@ mod wakers;
 mod watch;
 mod yard;
 
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,6 +75,7 @@ pub fn operator(options: &OperatorOptions) -> Result<ExitCode, Failure> {
 
 /// Serves and works until SIGTERM or SIGINT.
 async fn run(options: &OperatorOptions, engine: Engine, catalog: &Catalog) -> anyhow::Result<()> {
+    let end = end()?;
     let roster = Arc::new(Roster::new(catalog));
     let metrics = Arc::new(Metrics::new(roster.kinds()));
     let client = client(options, &metrics).await?;
@@ -93,10 +95,14 @@ async fn run(options: &OperatorOptions, engine: Engine, catalog: &Catalog) -> an
     let (lead, is_leading) = flag::channel(false);
     let loads = metrics.loads.clone();
     let plugins = plugins::run(options, client.clone(), engine, roster.clone(), loads, is_leading);
+    let mut end = std::pin::pin!(end);
     let work = async {
-        plugins::reserve(options, &client, &roster).await;
         tokio::select! {
-            worked = work(options, client.clone(), roster.clone(), metrics, is_ready, lead) => worked,
+            () = plugins::reserve(options, &client, &roster) => {}
+            () = &mut end => return Ok(()),
+        }
+        tokio::select! {
+            worked = work(options, client.clone(), roster.clone(), metrics, (is_ready, lead), end) => worked,
             () = plugins => Ok(()),
         }
     };
@@ -111,24 +117,32 @@ async fn run(options: &OperatorOptions, engine: Engine, catalog: &Catalog) -> an
     answered.context("reviews under way did not end in time")?
 }
 
-/// The controllers, once it is our turn, until SIGTERM or SIGINT.
+/// SIGTERM or SIGINT: from now on neither ends the process by itself.
+fn end() -> std::io::Result<impl Future<Output = ()>> {
+    let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// The controllers, once it is our turn, until `end`.
 async fn work(
     options: &OperatorOptions,
     client: Client,
     roster: Arc<Roster>,
     metrics: Arc<Metrics>,
-    is_ready: flag::Sender<bool>,
-    lead: flag::Sender<bool>,
+    (is_ready, lead): (flag::Sender<bool>, flag::Sender<bool>),
+    mut end: Pin<&mut impl Future<Output = ()>>,
 ) -> anyhow::Result<()> {
-    let mut term = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     let lease = options.leader_elect.then(|| lease::Lease::new(client.clone(), options));
     if let Some(lease) = &lease {
         is_ready.send_replace(true); // who waits for its turn is ready to take it
         tokio::select! {
             done = lease.acquire() => done?,
-            _ = term.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+            () = &mut end => return Ok(()),
         }
     }
     lead.send_replace(true);
@@ -140,8 +154,7 @@ async fn work(
         }
     };
     let lost = tokio::select! {
-        _ = term.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
+        () = end => Ok(()),
         lost = keep => lost,
         () = yard.open(is_ready) => Ok(()),
     };

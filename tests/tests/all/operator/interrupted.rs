@@ -1,11 +1,16 @@
 //! Operators that end while jobs run, and others that go on.
 
+use std::fs;
+use std::net::TcpListener;
 use std::ops::RangeInclusive;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use trainyard_tests::control_plane::Operator;
+use trainyard_tests::{binary, wait_until};
 
 use super::place::{PYTORCH, Place, counter, text};
 
@@ -34,6 +39,37 @@ fn another_operator_goes_on_after_one_was_killed() -> Result<()> {
     };
     // The answer to a request of who is killed may be written down as another.
     goes_on_after("killed", kill, 0..=31)
+}
+
+#[test]
+fn an_operator_whose_api_server_does_not_answer_ends_when_asked() -> Result<()> {
+    let silent = TcpListener::bind("127.0.0.1:0")?;
+    let folder = tempfile::tempdir()?;
+    let kubeconfig = folder.path().join("kubeconfig");
+    let config = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "silent", "cluster": {"server": format!("http://{}", silent.local_addr()?)}}],
+        "users": [{"name": "nobody", "user": {}}],
+        "contexts": [{"name": "silent", "context": {"cluster": "silent", "user": "nobody"}}],
+        "current-context": "silent",
+    });
+    fs::write(&kubeconfig, config.to_string())?;
+    let mut operator = Command::new(binary::trainyard()?)
+        .args(["operator", "--enable-scheme=pytorchjob", "--metrics-bind-address=0", "--health-probe-bind-address=0"])
+        .arg(format!("--kubeconfig={}", kubeconfig.display()))
+        .stderr(Stdio::null())
+        .spawn()?;
+    silent.set_nonblocking(true)?;
+    let asked = wait_until(60, "the operator to ask", || Ok(silent.accept()?));
+    kill_process(Pid::from_child(&operator), Signal::TERM)?;
+    let ended = wait_until(PROMPT.as_secs(), "the operator to end", || operator.try_wait()?.context("it has not"));
+    if ended.is_err() {
+        operator.kill()?;
+    }
+    asked?;
+    assert_eq!(ended?.code(), Some(0));
+    Ok(())
 }
 
 /// No pod is made twice, none is deleted. `made` says how many the API server may have written down as made.
