@@ -29,7 +29,8 @@ const SILENCE: jiff::SignedDuration = jiff::SignedDuration::from_secs(3);
 pub(super) struct Place {
     pub(super) cluster: ControlPlane,
     pub(super) admin: Client,
-    kubeconfig: PathBuf,
+    /// As whom the operator acts.
+    pub(super) kubeconfig: PathBuf,
     command: String,
 }
 

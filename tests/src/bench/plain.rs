@@ -1,43 +1,46 @@
 //! The pods of a large job once more, by a plain client: the rate at which this API server takes them.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::Api;
-use kube::api::ListParams;
+use k8s_openapi::api::core::v1::{ConfigMap, Container, Pod, PodSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::api::{ListParams, PostParams};
+use kube::{Api, Resource as _};
 
-use super::place::Place;
+use super::place::{OPERATOR, Place};
 use super::say;
 use crate::Client;
-use crate::control_plane::{ADMINS, Request};
+use crate::control_plane::Request;
 
-const PLAIN: &str = "plain-client";
 /// Requests under way at once: as many as our operator's, and more than the API server gains from.
 const PARALLEL: usize = 64;
 
-/// The same pods again, by a plain client, when the others are gone and no operator runs.
-/// Answers its requests.
+/// The same pods again, by a plain client with the operator's rights, when the others are gone and no operator runs. A
+/// `ConfigMap` owns them, for the job is gone: the garbage collector keeps a list of who owns whom.
+/// Answers the client's requests.
 pub(super) fn create(place: &Place, namespace: &str) -> Result<Vec<Request>> {
     let api = Api::<Pod>::namespaced(place.admin.client.clone(), namespace);
     let pods = place.admin.runtime.block_on(api.list(&ListParams::default()))?.items;
-    let pods: Vec<Pod> = pods.into_iter().map(as_sent).collect();
     place.clear(namespace)?;
     let namespace = place.cluster.namespace("plain")?;
+    let maps = Api::<ConfigMap>::namespaced(place.admin.client.clone(), &namespace);
+    let owner = ConfigMap {
+        metadata: ObjectMeta { name: Some("owner".into()), ..ObjectMeta::default() },
+        ..ConfigMap::default()
+    };
+    let owner = place.admin.runtime.block_on(maps.create(&PostParams::default(), &owner))?;
+    let owner = owner.controller_owner_ref(&()).context("the API server gave it no name")?;
+    let pods: Vec<Pod> = pods.into_iter().map(|pod| as_sent(pod, &owner)).collect();
     say(&format!("creating {} such pods by a plain client", pods.len()));
     let since = Timestamp::now();
-    Client::new(&place.cluster.kubeconfig_of(PLAIN, ADMINS)?)?.create(
-        &format!("/api/v1/namespaces/{namespace}/pods"),
-        &pods,
-        PARALLEL,
-    )?;
-    let requests = place.requests(PLAIN, since)?;
+    Client::new(&place.kubeconfig)?.create(&format!("/api/v1/namespaces/{namespace}/pods"), &pods, PARALLEL)?;
+    let requests = place.requests(OPERATOR, since)?;
     place.clear(&namespace)?;
     Ok(requests)
 }
 
 /// A pod as the operator sent it: without what the API server, its admission and the scheduler have added.
-fn as_sent(pod: Pod) -> Pod {
+fn as_sent(pod: Pod, owner: &OwnerReference) -> Pod {
     let ObjectMeta { name, labels, annotations, .. } = pod.metadata;
     let spec = pod.spec.map(|spec| PodSpec {
         containers: spec.containers.into_iter().map(without_token).collect(),
@@ -49,7 +52,9 @@ fn as_sent(pod: Pod) -> Pod {
         tolerations: None,
         ..spec
     });
-    Pod { metadata: ObjectMeta { name, labels, annotations, ..ObjectMeta::default() }, spec, status: None }
+    let owner_references = Some(vec![owner.clone()]);
+    let metadata = ObjectMeta { name, labels, annotations, owner_references, ..ObjectMeta::default() };
+    Pod { metadata, spec, status: None }
 }
 
 fn without_token(mut container: Container) -> Container {
@@ -72,7 +77,7 @@ mod tests {
         let token = json!({"name": "kube-api-access-x2x4z", "mountPath": "/var/run/secrets"});
         let data = json!({"name": "data", "mountPath": "/data"});
         let stored = json!({
-            "metadata": {"name": "a", "labels": {"b": "c"}, "uid": "1", "resourceVersion": "2", "ownerReferences": []},
+            "metadata": {"name": "a", "labels": {"b": "c"}, "uid": "1", "resourceVersion": "2"},
             "spec": {
                 "containers": [{"name": "d", "image": "e", "volumeMounts": [data, token]}],
                 "volumes": [{"name": "kube-api-access-x2x4z"}, {"name": "data", "emptyDir": {}}],
@@ -82,16 +87,18 @@ mod tests {
             },
             "status": {"phase": "Running"},
         });
+        let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": "3"});
         let sent = json!({
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {"name": "a", "labels": {"b": "c"}},
+            "metadata": {"name": "a", "labels": {"b": "c"}, "ownerReferences": [owner]},
             "spec": {
                 "containers": [{"name": "d", "image": "e", "volumeMounts": [data]}],
                 "volumes": [{"name": "data", "emptyDir": {}}],
                 "priority": 0,
             },
         });
-        assert_eq!(serde_json::to_value(as_sent(serde_json::from_value(stored).unwrap())).unwrap(), sent);
+        let again = as_sent(serde_json::from_value(stored).unwrap(), &serde_json::from_value(owner).unwrap());
+        assert_eq!(serde_json::to_value(again).unwrap(), sent);
     }
 }
